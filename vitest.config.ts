@@ -1,0 +1,38 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Two projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts real
+ * processes, so each of its files is a process of its own and a test may take a minute.
+ */
+export default defineConfig({
+  test: {
+    // Two at a time: the suite has to fit two cores, and the black-box tests bring server processes along.
+    maxWorkers: 2,
+    reporters: ["default"],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "bench/**/*.test.ts", "test/tidy/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "blackbox",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/tidy/**"],
+          pool: "forks",
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
