@@ -1,0 +1,76 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { ConfigurationError, readConfiguration, settings } from "./configuration.ts";
+
+test("an empty environment gives a server that only this machine can reach", () => {
+  const configuration = readConfiguration({});
+  expect(configuration).toEqual({
+    port: 3000,
+    host: "127.0.0.1",
+    store: "sqlite:data/holdfast.db",
+    chatDatabase: "data/chat.db",
+    node: undefined,
+    logLevel: "info",
+    drainLeadMs: 0,
+    shutdownTimeoutMs: 20_000,
+  });
+  expect(Object.isFrozen(configuration)).toBe(true);
+});
+
+test("values are taken, and an empty variable counts as unset", () => {
+  const configuration = readConfiguration({
+    PORT: "0",
+    HOST: "::",
+    HOLDFAST_STORE: "memory:",
+    HOLDFAST_NODE: "a0Z",
+    HOLDFAST_LOG_LEVEL: "",
+    UNRELATED: "anything",
+  });
+  expect(configuration).toMatchObject({ port: 0, host: "::", store: "memory:", node: "a0Z", logLevel: "info" });
+});
+
+test("what Kubernetes sets for a service named holdfast is not taken for a mistyped setting", () => {
+  const injected = ["HOLDFAST_SERVICE_HOST", "HOLDFAST_SERVICE_PORT_HTTP", "HOLDFAST_PORT", "HOLDFAST_PORT_3000_TCP_ADDR"];
+  expect(() => readConfiguration(Object.fromEntries(injected.map((name) => [name, "10.0.0.1"])))).not.toThrow();
+  expect(() => readConfiguration({ HOLDFAST_REDIS_SERVICE_HOST: "10.0.0.2" })).not.toThrow();
+});
+
+test.each([
+  ["PORT", "80a"],
+  ["PORT", "65536"],
+  ["PORT", "-1"],
+  ["PORT", "1e3"],
+  ["HOST", "not a host"],
+  ["HOLDFAST_STORE", "postgres://somewhere"],
+  ["HOLDFAST_STORE", "sqlite:"],
+  ["HOLDFAST_NODE", "abcd"],
+  ["HOLDFAST_NODE", "a-b"],
+  ["HOLDFAST_LOG_LEVEL", "verbose"],
+  ["HOLDFAST_DRAIN_LEAD_MS", "5s"],
+  ["HOLDFAST_SHUTDOWN_TIMEOUT_MS", "0"],
+] as const)("%s=%s is refused by name, with what is allowed", (name, value) => {
+  expect(() => readConfiguration({ [name]: value })).toThrow(`${name} is ${JSON.stringify(value)}; allowed is `);
+});
+
+test("all wrong values are named at once, mistyped names among them", () => {
+  const wrong = { PORT: "x", HOLDFAST_NODE: "long", HOLDFAST_STOER: "memory:" };
+  try {
+    readConfiguration(wrong);
+    expect.unreachable("a wrong environment was accepted");
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError);
+    expect((error as ConfigurationError).problems.map((line) => line.split(" ")[0]).sort()).toEqual(
+      Object.keys(wrong).sort(),
+    );
+  }
+});
+
+test("docs/CONFIGURATION.md has exactly the settings, with their defaults, limits and meanings", () => {
+  const text = readFileSync(new URL("../docs/CONFIGURATION.md", import.meta.url), "utf8");
+  const rows = text.split("\n").filter((line) => /^\| `[A-Z_]+` /.test(line));
+  const expected = Object.entries(settings).map(
+    ([name, { fallback, allowed, meaning }]) =>
+      `| \`${name}\` | ${fallback === "" ? "(empty)" : `\`${fallback}\``} | ${allowed} | ${meaning} |`,
+  );
+  expect(rows).toEqual(expected);
+});

@@ -1,0 +1,137 @@
+/** Everything that a deployment may set, read from the environment once and refused by name when it is wrong. */
+
+export const settings = {
+  PORT: {
+    fallback: "3000",
+    allowed: "a whole number from 0 to 65535 (0 takes any free port)",
+    meaning: "TCP port of the page, of Socket.IO and of the health checks.",
+  },
+  HOST: {
+    fallback: "127.0.0.1",
+    allowed: "an IP address or a host name of this machine",
+    meaning: "Address to listen on. The default answers this machine only; a container or a server needs `0.0.0.0` or `::`.",
+  },
+  HOLDFAST_STORE: {
+    fallback: "sqlite:data/holdfast.db",
+    allowed: "`sqlite:FILE` or `memory:`",
+    meaning: "Where sessions and streams live. With `memory:` they live as long as the process.",
+  },
+  HOLDFAST_CHAT_DATABASE: {
+    fallback: "data/chat.db",
+    allowed: "a file, or `:memory:`",
+    meaning: "The chat application's own SQLite database: who holds which name.",
+  },
+  HOLDFAST_NODE: {
+    fallback: "",
+    allowed: "three characters out of A-Z, a-z, 0-9, or nothing",
+    meaning: "Name of this process, the prefix of its connection ids; load balancers route by it. Empty: drawn at start.",
+  },
+  HOLDFAST_LOG_LEVEL: {
+    fallback: "info",
+    allowed: "trace, debug, info, warn, error, fatal or silent",
+    meaning: "The least important line that is logged. Logs are JSON lines on standard output.",
+  },
+  HOLDFAST_DRAIN_LEAD_MS: {
+    fallback: "0",
+    allowed: "a whole number from 0 to 600000",
+    meaning:
+      "Milliseconds between `/readyz` turning 404 and the first closed connection. Behind a load balancer: a little " +
+      "more than the time it takes to notice.",
+  },
+  HOLDFAST_SHUTDOWN_TIMEOUT_MS: {
+    fallback: "20000",
+    allowed: "a whole number from 100 to 600000",
+    meaning:
+      "Milliseconds after which a shutdown that has not finished is cut short, counted from the end of the lead time. " +
+      "What it cut is delivered after the next start.",
+  },
+} as const satisfies Record<string, Setting>;
+
+/** Thrown with one line for each wrong setting, so that a deployment is repaired in one go. */
+export class ConfigurationError extends Error {
+  readonly code = "configuration_wrong";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigurationError";
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads `environment` into a frozen object. An empty variable counts as unset, because compose files and unit files
+ * cannot express "unset" otherwise. Throws a `ConfigurationError` that names every wrong value.
+ */
+export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
+  const problems: string[] = [];
+
+  /** Takes a value that `accept` turns into something, and notes the problem when it turns it into nothing. */
+  function read<T>(name: SettingName, accept: (text: string) => T | undefined): T {
+    const text = environment[name] || settings[name].fallback;
+    const value = accept(text);
+    if (value !== undefined) return value;
+    problems.push(`${name} is ${JSON.stringify(text)}; allowed is ${settings[name].allowed}.`);
+    // The fallback stands in until the error below is thrown, so that the remaining values are looked at too.
+    return accept(settings[name].fallback) as T;
+  }
+
+  for (const name of Object.keys(environment)) {
+    // A mistyped name would otherwise be a default that nobody chose.
+    if (!name.startsWith("HOLDFAST_") || name in settings || foreignNames.test(name)) continue;
+    problems.push(`${name} is not a setting; known are ${Object.keys(settings).join(", ")}.`);
+  }
+
+  const configuration = {
+    port: read("PORT", wholeNumber(0, 65_535)),
+    host: read("HOST", (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined)),
+    store: read("HOLDFAST_STORE", (text) => (/^(sqlite:.+|memory:)$/.test(text) ? text : undefined)),
+    chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
+    node: read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9]{3})?$/.test(text) ? text : undefined)) || undefined,
+    logLevel: read("HOLDFAST_LOG_LEVEL", (text) => logLevels.find((level) => level === text)),
+    drainLeadMs: read("HOLDFAST_DRAIN_LEAD_MS", wholeNumber(0, 600_000)),
+    shutdownTimeoutMs: read("HOLDFAST_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)),
+  };
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return Object.freeze(configuration);
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number | undefined {
+  return (text) => {
+    if (!/^\d{1,9}$/.test(text)) return undefined;
+    const value = Number(text);
+    return value >= least && value <= most ? value : undefined;
+  };
+}
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+/**
+ * Variables that begin like settings and are none: those of the test suite, and those that Kubernetes puts into every
+ * pod for each service whose name begins with "holdfast" (`HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_3000_TCP_ADDR`).
+ */
+const foreignNames = /^HOLDFAST_(TEST_|(.+_)?SERVICE_(HOST|PORT)(_|$)|(.+_)?PORT(_\d+_|$))/;
+
+// --- types ---
+
+export type SettingName = keyof typeof settings;
+
+export type Setting = {
+  /** The value of an unset or empty variable, as text. */
+  readonly fallback: string;
+  /** What is allowed, as the end of the sentence "allowed is ...". */
+  readonly allowed: string;
+  readonly meaning: string;
+};
+
+export type Configuration = {
+  readonly port: number;
+  readonly host: string;
+  readonly store: string;
+  readonly chatDatabase: string;
+  /** Undefined: the server draws one. */
+  readonly node: string | undefined;
+  readonly logLevel: (typeof logLevels)[number];
+  readonly drainLeadMs: number;
+  readonly shutdownTimeoutMs: number;
+};
