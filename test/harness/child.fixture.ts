@@ -1,0 +1,33 @@
+/** A program for the tests of `child.ts`: does what it is told, and listens on a port while it lives. */
+
+import { createServer, type AddressInfo } from "node:net";
+import { startChild, programPath } from "./child.ts";
+import { Scope } from "./owner.ts";
+import { answerParent, tellParent } from "./parent.ts";
+
+const listener = createServer((socket) => socket.end());
+listener.listen(Number(process.argv[2] ?? 0), "127.0.0.1", async () => {
+  const { port } = listener.address() as AddressInfo;
+  console.log(`listening on ${port}`);
+  await tellParent("ready", { port });
+});
+
+answerParent({
+  echo: (value: unknown) => value,
+  fail: () => {
+    throw new Error("told to fail");
+  },
+  exit: () => process.exit(3),
+  hang: () => new Promise(() => {}),
+  // A child of this child, to see what becomes of it when this one is killed.
+  breed: async () => {
+    const child = startChild(new Scope(), { program: programPath("./child.fixture.ts", import.meta.url) });
+    return { ...(await child.event<{ port: number }>("ready")), pid: child.pid };
+  },
+});
+
+process.on("SIGTERM", () => {
+  console.error("going");
+  // The channel is open, and referenced by the commands; a real server would drain here and then close both.
+  process.exit(0);
+});
