@@ -18,7 +18,9 @@ test("a wait fails at once, and with what the child wrote, when the child ends f
   const child = startChild(t, { program, name: "quitter" });
   await child.event("ready");
   const startedAt = performance.now();
-  await expect(child.ask("exit")).rejects.toThrow(/Ended before answer to "exit": --- quitter .* ended with code 3/);
+  await expect(child.ask("exit")).rejects.toThrow(
+    /Ended before answer to "exit": --- quitter .* ended with code 3/,
+  );
   expect(performance.now() - startedAt).toBeLessThan(5_000);
   await expect(child.ask("echo")).rejects.toThrow("quitter is gone");
 });

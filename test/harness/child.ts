@@ -68,7 +68,12 @@ export class Child {
   /** Waits until standard output holds a match of `pattern`. Fails when the process ends without it. */
   async line(pattern: RegExp, deadlineMs = 10_000): Promise<RegExpExecArray> {
     const run = this.#run;
-    return await this.#await(run, `output ${pattern}`, deadlineMs, () => pattern.exec(run.stdout.text) ?? undefined);
+    return await this.#await(
+      run,
+      `output ${pattern}`,
+      deadlineMs,
+      () => pattern.exec(run.stdout.text) ?? undefined,
+    );
   }
 
   /**
@@ -80,8 +85,11 @@ export class Child {
     const run = this.#run;
     const question = (this.#questions += 1);
     const sent = run.process.send({ question, command, input }, () => undefined);
-    if (!sent && !run.process.connected) throw new Error(`${this.#name} is gone; it cannot be asked to ${command}`);
-    const answer = await this.#await(run, `answer to "${command}"`, deadlineMs, () => run.answers.get(question));
+    if (!sent && !run.process.connected)
+      throw new Error(`${this.#name} is gone; it cannot be asked to ${command}`);
+    const answer = await this.#await(run, `answer to "${command}"`, deadlineMs, () =>
+      run.answers.get(question),
+    );
     run.answers.delete(question);
     if ("error" in answer) throw new Error(`${this.#name} failed to ${command}: ${answer.error}`);
     return answer.value as T;
@@ -131,7 +139,8 @@ export class Child {
 
   /** Waits for something of one process, and fails at once, with what it wrote, when that process ends first. */
   async #await<T>(run: Run, what: string, deadlineMs: number, find: () => T | undefined): Promise<T> {
-    const state = (): string => `of ${this.#name}, pid ${run.pid}, standard error: ${run.stderr.text.slice(-2_000)}`;
+    const state = (): string =>
+      `of ${this.#name}, pid ${run.pid}, standard error: ${run.stderr.text.slice(-2_000)}`;
     const found = await until(() => find() ?? run.exit, { deadlineMs, what, state });
     if (found !== run.exit) return found as T;
     // Messages that the process sent before it ended may be read after its end was noticed.
@@ -183,7 +192,8 @@ class Run {
       else this.answers.set(message.question, message);
     });
     this.closed = new Promise((resolve) => {
-      const ended = (code: number | null, signal: NodeJS.Signals | null): Exit => (this.exit ??= { code, signal });
+      const ended = (code: number | null, signal: NodeJS.Signals | null): Exit =>
+        (this.exit ??= { code, signal });
       child.once("exit", ended);
       child.once("close", (code, signal) => resolve(ended(code, signal)));
       child.once("error", (error) => {

@@ -101,7 +101,13 @@ describe("SessionLedger", () => {
     ledger.settle("s", 1, "acknowledged");
     ledger.settle("s", 2, "rejected");
     ledger.settle("s", 3, "expired");
-    expect(ledger.verdict("s")).toEqual({ ...cleanSession, lost: [1], rejected: [2], expired: [3], pending: [4] });
+    expect(ledger.verdict("s")).toEqual({
+      ...cleanSession,
+      lost: [1],
+      rejected: [2],
+      expired: [3],
+      pending: [4],
+    });
   });
 
   test("names duplicate, reordered and foreign handler calls and second outcomes", () => {

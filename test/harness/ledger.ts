@@ -10,10 +10,14 @@
  * after that of an element which stands behind it in `expected`. A duplicate is counted once per surplus
  * arrival, and does not count as reordered as well.
  */
-export function judge<Id extends string | number>(expected: readonly Id[], arrived: readonly Id[]): Verdict<Id> {
+export function judge<Id extends string | number>(
+  expected: readonly Id[],
+  arrived: readonly Id[],
+): Verdict<Id> {
   const placeOf = new Map<Id, number>();
   for (const [place, id] of expected.entries()) {
-    if (placeOf.has(id)) throw new Error(`The ledger expects ${JSON.stringify(id)} twice; give every element its id`);
+    if (placeOf.has(id))
+      throw new Error(`The ledger expects ${JSON.stringify(id)} twice; give every element its id`);
     placeOf.set(id, place);
   }
   const seen = new Set<Id>();
@@ -70,7 +74,8 @@ export class RoomLedger {
 
   deliver(client: string, room: string, id: number | string): void {
     const membership = this.#members.get(client)?.get(room);
-    if (membership === undefined) throw new Error(`${client} received ${id} from ${room} and is no member of it`);
+    if (membership === undefined)
+      throw new Error(`${client} received ${id} from ${room} and is no member of it`);
     membership.arrived.push(id);
   }
 
@@ -78,7 +83,10 @@ export class RoomLedger {
   verdict(client: string, room: string): Verdict<number | string> {
     const membership = this.#members.get(client)?.get(room);
     if (membership === undefined) throw new Error(`${client} is no member of ${room}`);
-    return judge(this.#order(room).filter((id) => !membership.skipped.has(id)), membership.arrived);
+    return judge(
+      this.#order(room).filter((id) => !membership.skipped.has(id)),
+      membership.arrived,
+    );
   }
 
   /** Every membership whose verdict is not clean; empty when all is well. */
@@ -157,7 +165,13 @@ export class SessionLedger {
 }
 
 /** The session verdict in which every event was acknowledged and handled once, in order. */
-export const cleanSession: SessionVerdict = { ...clean, rejected: [], expired: [], pending: [], settledTwice: [] };
+export const cleanSession: SessionVerdict = {
+  ...clean,
+  rejected: [],
+  expired: [],
+  pending: [],
+  settledTwice: [],
+};
 
 // --- types ---
 
@@ -183,7 +197,11 @@ export type SessionVerdict = Verdict<number | string> & {
   readonly settledTwice: readonly (number | string)[];
 };
 
-export type RoomFault = { readonly client: string; readonly room: string; readonly verdict: Verdict<number | string> };
+export type RoomFault = {
+  readonly client: string;
+  readonly room: string;
+  readonly verdict: Verdict<number | string>;
+};
 
 type MutableVerdict<Id> = { lost: Id[]; duplicated: Id[]; reordered: Id[]; unexpected: Id[] };
 type RoomEntry = { readonly id: number | string; readonly offset: number | undefined };

@@ -9,7 +9,8 @@
  */
 export function answerParent(commands: CommandTable): void {
   const channel = process.channel;
-  if (channel === undefined) throw new Error("This program is started by the test harness, which talks to it over IPC");
+  if (channel === undefined)
+    throw new Error("This program is started by the test harness, which talks to it over IPC");
   channel.ref();
   process.on("message", (message: Question) => void answer(commands, message));
 }

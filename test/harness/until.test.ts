@@ -38,5 +38,7 @@ test("within passes values and errors, and fails a promise that never settles", 
   expect(await within(Promise.resolve(7), { what: "a number" })).toBe(7);
   await expect(within(Promise.reject(new Error("no")), { what: "a number" })).rejects.toThrow("no");
   const never = new Promise(() => {});
-  await expect(within(never, { deadlineMs: 10, what: "for ever" })).rejects.toThrow("Not within 10 ms: for ever");
+  await expect(within(never, { deadlineMs: 10, what: "for ever" })).rejects.toThrow(
+    "Not within 10 ms: for ever",
+  );
 });

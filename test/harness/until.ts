@@ -39,7 +39,8 @@ export async function eventually<T>(read: () => Iterable<T>, options: Eventually
   await until(enough, {
     deadlineMs: options.deadlineMs ?? 5_000,
     what: options.what,
-    state: () => `${elements.length} of ${options.count}, the last ones: ${JSON.stringify(elements.slice(-5))}`,
+    state: () =>
+      `${elements.length} of ${options.count}, the last ones: ${JSON.stringify(elements.slice(-5))}`,
   });
   return elements;
 }
@@ -88,6 +89,10 @@ export type UntilOptions = {
   readonly state?: () => string;
 };
 
-export type EventuallyOptions = { readonly count: number; readonly deadlineMs?: number; readonly what: string };
+export type EventuallyOptions = {
+  readonly count: number;
+  readonly deadlineMs?: number;
+  readonly what: string;
+};
 
 type Truthy<T> = Exclude<T, false | 0 | "" | null | undefined>;
