@@ -1,0 +1,375 @@
+/**
+ * Frames: what the two sides of a session say to each other, one JSON array each, several to a Socket.IO packet.
+ * `docs/PROTOCOL.md` is the specification; `test/vectors` replays it. Encoders return text, because an entry is
+ * serialised once and frames are made by joining. Decoders take parsed JSON and return a typed frame or a reason;
+ * nothing behind them sees `unknown` except payloads, which belong to the application.
+ */
+
+/** The one event name that carries frames. Applications cannot use it. */
+export const frameEvent = "$hf";
+
+export const protocolVersion = 1;
+
+/** What a client says in front of the session, inside Socket.IO's CONNECT. */
+export type Hello = {
+  readonly versions: readonly number[];
+  /** All events below it are settled as far as the client is concerned. */
+  readonly low: number;
+  readonly positions: readonly ClientPosition[];
+};
+
+/** `parts` chunks of the entry after `offset` are already there. */
+export type ClientPosition = {
+  readonly stream: number;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly parts: number;
+};
+
+/** What the server advertises; a client that exceeds it is refused. */
+export type Limits = {
+  /** Events in flight: a client sends only sequences below its own low-water mark plus this. */
+  readonly windowEvents: number;
+  /** Characters in flight, one event always allowed. */
+  readonly windowCharacters: number;
+  /** Frames above this many characters travel in chunks of this size. */
+  readonly chunkCharacters: number;
+  /** Chunks in flight of one upload. */
+  readonly windowChunks: number;
+  /** Larger events fail at the emitting side. */
+  readonly eventCharacters: number;
+};
+
+export type OpenStream = {
+  readonly stream: number;
+  readonly epoch: string;
+  /** The next entry to come is the one after it. */
+  readonly offset: number;
+  /** The room's name where the application shows it, else "". */
+  readonly room: string;
+  /** A consumer's cursor follows the client's acknowledgements, so they are sent without delay. */
+  readonly prompt: boolean;
+};
+
+export type Welcome = {
+  readonly version: number;
+  readonly generation: number;
+  /** True when the session of the hello goes on; false when a new one was opened. */
+  readonly resumed: boolean;
+  /** Why the session of the hello could not go on; "" when none was asked for or it was resumed. */
+  readonly refused: string;
+  readonly limits: Limits;
+  readonly streams: readonly OpenStream[];
+  /** Gaps and recorded outcomes, to be taken before anything is sent again. */
+  readonly frames: readonly unknown[];
+  /** Uploads of which the first `chunks` chunks are stored. */
+  readonly uploads: readonly (readonly [sequence: number, chunks: number])[];
+};
+
+export type FrameError = { readonly code: string; readonly message: string; readonly data?: unknown };
+
+export type ClientFrame =
+  | { readonly kind: "event"; readonly sequence: number; readonly wantsReply: boolean; readonly payload: unknown }
+  | {
+      readonly kind: "reply";
+      readonly sequence: number;
+      readonly wantsReply: boolean;
+      readonly request: string;
+      readonly payload: unknown;
+    }
+  | {
+      readonly kind: "chunk";
+      readonly sequence: number;
+      readonly index: number;
+      readonly count: number;
+      readonly aside: boolean;
+      readonly text: string;
+    }
+  | { readonly kind: "cancel"; readonly sequence: number }
+  | { readonly kind: "low"; readonly low: number }
+  | { readonly kind: "positions"; readonly positions: readonly (readonly [stream: number, offset: number])[] }
+  | { readonly kind: "probe"; readonly nonce: number };
+
+export type WireEntry = {
+  readonly offset: number;
+  /** Absent: the entry is not for this client, and only its offset is accounted for. */
+  readonly payload?: unknown;
+  readonly request?: string;
+  readonly also: readonly (readonly [stream: number, offset: number])[];
+};
+
+export type ServerFrame =
+  | { readonly kind: "entries"; readonly stream: number; readonly entries: readonly WireEntry[] }
+  | { readonly kind: "open"; readonly open: OpenStream }
+  | { readonly kind: "leave"; readonly stream: number }
+  | {
+      readonly kind: "gap";
+      readonly stream: number;
+      readonly epoch: string;
+      readonly from: number;
+      readonly to: number;
+      readonly reason: GapReason;
+    }
+  | {
+      readonly kind: "part";
+      readonly stream: number;
+      readonly offset: number;
+      readonly index: number;
+      readonly count: number;
+      readonly text: string;
+    }
+  | { readonly kind: "done"; readonly first: number; readonly last: number }
+  | { readonly kind: "result"; readonly sequence: number; readonly body: unknown }
+  | { readonly kind: "rejected"; readonly sequence: number; readonly error: FrameError }
+  | { readonly kind: "expired"; readonly sequence: number }
+  | { readonly kind: "again"; readonly sequence: number; readonly delayMs: number }
+  | { readonly kind: "progress"; readonly sequence: number; readonly chunks: number }
+  | { readonly kind: "drain"; readonly reconnectInMs: number }
+  | { readonly kind: "alive"; readonly nonce: number }
+  | { readonly kind: "error"; readonly code: string; readonly detail: string };
+
+export const gapReasons = ["retention", "reset"] as const;
+export type GapReason = (typeof gapReasons)[number];
+
+/** Text of frames from client to server. `payload` is payload text and must be valid JSON. */
+export const clientFrame = {
+  event: (sequence: number, wantsReply: boolean, payload: string) =>
+    `["ev",${sequence},${wantsReply ? 1 : 0},${payload}]`,
+  reply: (sequence: number, wantsReply: boolean, request: string, payload: string) =>
+    `["re",${sequence},${wantsReply ? 1 : 0},${JSON.stringify(request)},${payload}]`,
+  chunk: (sequence: number, index: number, count: number, aside: boolean, text: string) =>
+    `["ch",${sequence},${index},${count},${aside ? 1 : 0},${JSON.stringify(text)}]`,
+  cancel: (sequence: number) => `["ca",${sequence}]`,
+  low: (low: number) => `["lo",${low}]`,
+  positions: (positions: readonly (readonly [number, number])[]) => `["at",${JSON.stringify(positions)}]`,
+  probe: (nonce: number) => `["pi",${nonce}]`,
+};
+
+/** Text of frames from server to client. */
+export const serverFrame = {
+  /** `entries` are texts made by `entryText` or `skipText`, joined by commas. */
+  entries: (stream: number, entries: string) => `["en",${stream},${entries}]`,
+  open: (open: OpenStream) =>
+    `["st",${open.stream},${JSON.stringify(open.epoch)},${open.offset},${JSON.stringify(open.room)},` +
+    `${open.prompt ? 1 : 0}]`,
+  leave: (stream: number) => `["le",${stream}]`,
+  gap: (stream: number, epoch: string, from: number, to: number, reason: GapReason) =>
+    `["ga",${stream},${JSON.stringify(epoch)},${from},${to},"${reason}"]`,
+  part: (stream: number, offset: number, index: number, count: number, text: string) =>
+    `["pt",${stream},${offset},${index},${count},${JSON.stringify(text)}]`,
+  done: (first: number, last: number) => `["do",${first},${last}]`,
+  /** `body` is payload text. */
+  result: (sequence: number, body: string) => `["ok",${sequence},${body}]`,
+  /** `error` is the JSON text of a `FrameError`. */
+  rejected: (sequence: number, error: string) => `["no",${sequence},${error}]`,
+  expired: (sequence: number) => `["ex",${sequence}]`,
+  again: (sequence: number, delayMs: number) => `["ag",${sequence},${delayMs}]`,
+  progress: (sequence: number, chunks: number) => `["cp",${sequence},${chunks}]`,
+  drain: (reconnectInMs: number) => `["dr",${reconnectInMs}]`,
+  alive: (nonce: number) => `["al",${nonce}]`,
+  error: (code: string, detail: string) => `["er",${JSON.stringify(code)},${JSON.stringify(detail)}]`,
+};
+
+/** The text of one entry inside an "en" frame. */
+export function entryText(entry: {
+  readonly offset: number;
+  readonly payload: string;
+  readonly also?: readonly (readonly [number, number])[];
+  readonly request?: string;
+}): string {
+  if (entry.also === undefined && entry.request === undefined) return `[${entry.offset},${entry.payload}]`;
+  const meta = JSON.stringify({ a: entry.also, r: entry.request });
+  return `[${entry.offset},${entry.payload},${meta}]`;
+}
+
+export function skipText(offset: number): string {
+  return `[${offset}]`;
+}
+
+export function encodeHello(hello: Hello): string {
+  const positions = hello.positions.map((p) => [p.stream, p.epoch, p.offset, p.parts]);
+  return JSON.stringify({ v: hello.versions, low: hello.low, at: positions });
+}
+
+/** Returns undefined for anything that is not a hello, the text of a stock client's CSR offset included. */
+export function decodeHello(text: unknown): Hello | undefined {
+  if (typeof text !== "string" || text.length > helloCharactersLimit || !text.startsWith('{"v":')) return undefined;
+  const value = parseJson(text);
+  if (!isRecord(value) || !Array.isArray(value["v"]) || !value["v"].every(isCount)) return undefined;
+  const low = value["low"];
+  if (!isOrdinal(low) || !Array.isArray(value["at"])) return undefined;
+  const positions: ClientPosition[] = [];
+  for (const item of value["at"]) {
+    if (!Array.isArray(item)) return undefined;
+    const [stream, epoch, offset, parts] = item as unknown[];
+    if (!isOrdinal(stream) || !isShortText(epoch) || !isCount(offset) || !isCount(parts)) return undefined;
+    positions.push({ stream, epoch, offset, parts });
+  }
+  return { versions: value["v"], low, positions };
+}
+
+export function decodeWelcome(value: unknown): Welcome | undefined {
+  if (!isRecord(value)) return undefined;
+  const { version, generation, resumed, refused, limits, streams, frames, uploads } = value;
+  if (!isCount(version) || !isCount(generation) || typeof resumed !== "boolean") return undefined;
+  if (typeof refused !== "string" || !isLimits(limits)) return undefined;
+  if (!Array.isArray(streams) || !Array.isArray(frames) || !Array.isArray(uploads)) return undefined;
+  if (!streams.every(isOpenStream) || !uploads.every(isPair)) return undefined;
+  return { version, generation, resumed, refused, limits, streams, frames, uploads };
+}
+
+/** Returns the frame, or the reason why it is none. */
+export function decodeClientFrame(value: unknown): ClientFrame | string {
+  if (!Array.isArray(value)) return "a frame is an array";
+  const [kind, a, b, c, d, e] = value as unknown[];
+  switch (kind) {
+    case "ev":
+      if (!isOrdinal(a) || !isFlag(b) || c === undefined) return 'malformed "ev"';
+      return { kind: "event", sequence: a, wantsReply: b === 1, payload: c };
+    case "re":
+      if (!isOrdinal(a) || !isFlag(b) || !isShortText(c) || d === undefined) return 'malformed "re"';
+      return { kind: "reply", sequence: a, wantsReply: b === 1, request: c, payload: d };
+    case "ch":
+      if (!isOrdinal(a) || !isCount(b) || !isOrdinal(c) || b >= c || !isFlag(d)) return 'malformed "ch"';
+      if (typeof e !== "string" || e.length === 0) return 'a "ch" without text';
+      return { kind: "chunk", sequence: a, index: b, count: c, aside: d === 1, text: e };
+    case "ca":
+      return isOrdinal(a) ? { kind: "cancel", sequence: a } : 'malformed "ca"';
+    case "lo":
+      return isOrdinal(a) ? { kind: "low", low: a } : 'malformed "lo"';
+    case "at":
+      if (!Array.isArray(a) || a.length > positionsPerFrame || !a.every(isPair)) return 'malformed "at"';
+      return { kind: "positions", positions: a };
+    case "pi":
+      return isCount(a) ? { kind: "probe", nonce: a } : 'malformed "pi"';
+    default:
+      return "unknown frame";
+  }
+}
+
+/** Returns the frame, or the reason why it is none. */
+export function decodeServerFrame(value: unknown): ServerFrame | string {
+  if (!Array.isArray(value)) return "a frame is an array";
+  const [kind, a, b, c, d, e] = value as unknown[];
+  switch (kind) {
+    case "en":
+      return isOrdinal(a) ? decodeEntries(a, value.slice(2)) : 'malformed "en"';
+    case "st": {
+      const open = { stream: a, epoch: b, offset: c, room: d, prompt: e === 1 };
+      return isOpenStream(open) ? { kind: "open", open } : 'malformed "st"';
+    }
+    case "le":
+      return isOrdinal(a) ? { kind: "leave", stream: a } : 'malformed "le"';
+    case "ga":
+      if (!isOrdinal(a) || !isShortText(b) || !isCount(c) || !isCount(d)) return 'malformed "ga"';
+      return { kind: "gap", stream: a, epoch: b, from: c, to: d, reason: e === "retention" ? e : "reset" };
+    case "pt":
+      if (!isOrdinal(a) || !isOrdinal(b) || !isCount(c) || !isOrdinal(d)) return 'malformed "pt"';
+      if (c >= d || typeof e !== "string") return 'malformed "pt"';
+      return { kind: "part", stream: a, offset: b, index: c, count: d, text: e };
+    case "do":
+      return isOrdinal(a) && isOrdinal(b) ? { kind: "done", first: a, last: b } : 'malformed "do"';
+    case "ok":
+      return isOrdinal(a) && b !== undefined ? { kind: "result", sequence: a, body: b } : 'malformed "ok"';
+    case "no":
+      if (!isOrdinal(a) || !isFrameError(b)) return 'malformed "no"';
+      return { kind: "rejected", sequence: a, error: b };
+    case "ex":
+      return isOrdinal(a) ? { kind: "expired", sequence: a } : 'malformed "ex"';
+    case "ag":
+      return isOrdinal(a) && isCount(b) ? { kind: "again", sequence: a, delayMs: b } : 'malformed "ag"';
+    case "cp":
+      return isOrdinal(a) && isCount(b) ? { kind: "progress", sequence: a, chunks: b } : 'malformed "cp"';
+    case "dr":
+      return isCount(a) ? { kind: "drain", reconnectInMs: a } : 'malformed "dr"';
+    case "al":
+      return isCount(a) ? { kind: "alive", nonce: a } : 'malformed "al"';
+    case "er":
+      if (typeof a !== "string" || typeof b !== "string") return 'malformed "er"';
+      return { kind: "error", code: a, detail: b };
+    default:
+      return "unknown frame";
+  }
+}
+
+function decodeEntries(stream: number, values: readonly unknown[]): ServerFrame | string {
+  const entries: WireEntry[] = [];
+  for (const value of values) {
+    const entry = decodeEntry(value);
+    if (entry === undefined) return "malformed entry";
+    entries.push(entry);
+  }
+  return { kind: "entries", stream, entries };
+}
+
+/** Returns undefined for anything that is not an entry. Used for entries in frames and for joined parts. */
+export function decodeEntry(value: unknown): WireEntry | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const [offset, payload, meta] = value as unknown[];
+  if (!isOrdinal(offset)) return undefined;
+  if (value.length === 1) return { offset, also: [] };
+  if (meta === undefined) return { offset, payload, also: [] };
+  if (!isRecord(meta)) return undefined;
+  const also = meta["a"] ?? [];
+  const request = meta["r"];
+  if (!Array.isArray(also) || !also.every(isPair)) return undefined;
+  if (request !== undefined && typeof request !== "string") return undefined;
+  return { offset, payload, also, ...(request === undefined ? {} : { request }) };
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A whole number from 0 that arithmetic cannot push out of the safe range. */
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= numberLimit;
+}
+
+/** A whole number from 1. */
+function isOrdinal(value: unknown): value is number {
+  return isCount(value) && value >= 1;
+}
+
+function isFlag(value: unknown): value is 0 | 1 {
+  return value === 0 || value === 1;
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === "string" && value.length <= 128;
+}
+
+function isPair(value: unknown): value is [number, number] {
+  return Array.isArray(value) && value.length === 2 && isOrdinal(value[0]) && isCount(value[1]);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isLimits(value: unknown): value is Limits {
+  if (!isRecord(value)) return false;
+  const names = ["windowEvents", "windowCharacters", "chunkCharacters", "windowChunks", "eventCharacters"];
+  return names.every((name) => isOrdinal(value[name]));
+}
+
+function isOpenStream(value: unknown): value is OpenStream {
+  if (!isRecord(value)) return false;
+  const { stream, epoch, offset, room, prompt } = value;
+  const shaped = typeof room === "string" && typeof prompt === "boolean";
+  return shaped && isOrdinal(stream) && isShortText(epoch) && isCount(offset);
+}
+
+function isFrameError(value: unknown): value is FrameError {
+  return isRecord(value) && typeof value["code"] === "string" && typeof value["message"] === "string";
+}
+
+/** 2^52: half of the safe range, so that sums of two stay safe. */
+const numberLimit = 2 ** 52;
+/** A client in 10,000 rooms needs some 400,000 characters to say its positions. */
+const helloCharactersLimit = 1_000_000;
+const positionsPerFrame = 10_000;

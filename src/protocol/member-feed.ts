@@ -1,0 +1,159 @@
+/**
+ * The feed of one member of one stream: whether it lives off what the node delivers, or is fed from the log because it
+ * has just resumed or cannot keep up. It holds offsets only, so a slow client costs the server no growing memory.
+ *
+ *     live     the member has been sent everything the node has delivered
+ *     behind   it is fed from the log, page by page, and only while its connection takes more
+ *
+ * Invariant: every offset is sent once, in order, whichever way it takes; `sent` never moves back within an epoch.
+ */
+
+export type FeedOutput<E> =
+  /** Read the page after this offset and give it to `handlePage`. */
+  | { readonly kind: "read"; readonly after: number }
+  | { readonly kind: "send"; readonly entries: readonly E[] }
+  /** Send parts of one large entry from this index on, as many as the connection takes; then `handleParts`. */
+  | { readonly kind: "sendParts"; readonly entry: E; readonly from: number }
+  | {
+      readonly kind: "gap";
+      readonly epoch: string;
+      readonly from: number;
+      readonly to: number;
+      readonly reason: "retention" | "reset";
+    };
+
+export type FeedPage<E> = {
+  readonly head: { readonly epoch: string; readonly low: number; readonly head: number } | undefined;
+  readonly entries: readonly E[];
+};
+
+export class MemberFeed<E extends { readonly offset: number; readonly payload: string }> {
+  #epoch: string;
+  #sent: number;
+  #live: boolean;
+  #reading = false;
+  /** The large entry whose parts are under way. */
+  #large: { readonly entry: E; next: number } | undefined;
+  /** Parts of the entry after `sent` that the client kept from its last connection. */
+  #parts: number;
+
+  constructor(options: {
+    readonly epoch: string;
+    readonly sent: number;
+    readonly live: boolean;
+    readonly parts: number;
+  }) {
+    this.#epoch = options.epoch;
+    this.#sent = options.sent;
+    this.#live = options.live;
+    this.#parts = options.parts;
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  get sent(): number {
+    return this.#sent;
+  }
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /**
+   * The node delivers entries up to `last` in one go. Returns true when this member is to be sent them now;
+   * otherwise it will read them from the log.
+   */
+  handleDelivered(last: number, takesMore: boolean): boolean {
+    if (!this.#live) return false;
+    if (!takesMore) {
+      this.#live = false;
+      return false;
+    }
+    this.#sent = last;
+    return true;
+  }
+
+  /** The node skipped ahead: entries were lost for everyone. A live member is told; others find out by reading. */
+  handleSkipped(epoch: string, from: number, to: number, reason: "retention" | "reset"): FeedOutput<E>[] {
+    if (!this.#live) return [];
+    this.#epoch = epoch;
+    this.#sent = to;
+    return [{ kind: "gap", epoch, from, to, reason }];
+  }
+
+  /** The connection takes more: go on reading or sending parts. */
+  handleWritable(): FeedOutput<E>[] {
+    if (this.#live || this.#reading) return [];
+    if (this.#large !== undefined) return [this.#sendParts(this.#large)];
+    this.#reading = true;
+    return [{ kind: "read", after: this.#sent }];
+  }
+
+  /**
+   * One page of the log. `delivered` is the last offset that the node has delivered to live members: once level
+   * with it, the member is live again. `isLarge` says which entries travel in parts.
+   */
+  handlePage(page: FeedPage<E>, delivered: number, isLarge: (entry: E) => boolean): FeedOutput<E>[] {
+    this.#reading = false;
+    const { head } = page;
+    if (head === undefined || this.#live) {
+      this.#live = true;
+      return [];
+    }
+    const outputs: FeedOutput<E>[] = [];
+    if (head.epoch !== this.#epoch || head.head < this.#sent) {
+      outputs.push(this.#skipTo(head.epoch, Math.max(head.head, delivered), "reset"));
+      this.#live = true;
+      return outputs;
+    }
+    if (head.low > this.#sent + 1) outputs.push(this.#skipTo(head.epoch, head.low - 1, "retention"));
+    const entries: E[] = [];
+    for (const entry of page.entries) {
+      if (entry.offset !== this.#sent + 1) continue;
+      // Entries that the node has not delivered yet come by the live path, after those in front of them.
+      if (entry.offset > delivered) break;
+      if (isLarge(entry)) {
+        if (entries.length === 0) this.#large = { entry, next: this.#parts };
+        break;
+      }
+      entries.push(entry);
+      this.#sent = entry.offset;
+      this.#parts = 0;
+    }
+    if (entries.length > 0) outputs.push({ kind: "send", entries });
+    if (this.#sent >= delivered) this.#live = true;
+    else if (this.#large !== undefined) outputs.push(this.#sendParts(this.#large));
+    return outputs;
+  }
+
+  /** Parts up to `next` have been written, of `count`. */
+  handleParts(next: number, count: number, delivered: number): void {
+    const large = this.#large;
+    if (large === undefined) return;
+    large.next = next;
+    if (next < count) return;
+    this.#large = undefined;
+    this.#parts = 0;
+    this.#sent = large.entry.offset;
+    if (this.#sent >= delivered) this.#live = true;
+  }
+
+  /** The page could not be read: the next `handleWritable` asks again. */
+  handleReadFailed(): void {
+    this.#reading = false;
+  }
+
+  #sendParts(large: { readonly entry: E; readonly next: number }): FeedOutput<E> {
+    return { kind: "sendParts", entry: large.entry, from: large.next };
+  }
+
+  #skipTo(epoch: string, to: number, reason: "retention" | "reset"): FeedOutput<E> {
+    const from = this.#sent + 1;
+    this.#epoch = epoch;
+    this.#sent = to;
+    this.#parts = 0;
+    return { kind: "gap", epoch, from, to, reason };
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * The store port: what Holdfast asks of an engine (`memory`, `sqlite`, later `redis`).
+ *
+ * Contract, checked by `contract.ts` for every engine:
+ *
+ * - **One queue.** Every call of one process is an operation in one first-in first-out queue. Operations are
+ *   carried out in the order in which they were called, whatever their kind, and their promises settle in that
+ *   order. So a join that was called before an append sees the head before it, and an outcome that was recorded
+ *   after a handler's appends is durable only if they are.
+ * - **Group commit.** Operations that are waiting together are committed together. A promise fulfils only when the
+ *   operation has the engine's durability class.
+ * - **Committed entries are announced** to the `onCommitted` listener in commit order, the process's own ones
+ *   included, *before* the promises of the operations of the same commit settle, and after the promises of earlier
+ *   operations (of an earlier position in the queue) of that commit have been resolved.
+ * - **Refusals are results** (`{ ok: false, reason }`); only the engine's own failures reject, with a
+ *   `DeliveryError` of the catalogue (`store_unavailable`, `store_full`, `store_busy`).
+ * - **Bounded.** More than `queueLimit` waiting operations, or `queueBytesLimit` waiting bytes, reject at once
+ *   with `store_busy`.
+ */
+
+/** How safe a write is once its promise has fulfilled. */
+export type Durability = "memory" | "fsynced" | "replicated";
+
+/** What publishing returns: where the entry stands, and how safely. */
+export type Receipt = {
+  /** Short id of the stream, given by the store, the same for every member. */
+  readonly stream: number;
+  /** Names this history of the stream; another epoch is another history. */
+  readonly epoch: string;
+  /** Contiguous within the stream, from 1. */
+  readonly offset: number;
+  /** True when the idempotency key was known, and the receipt is that of the first append. */
+  readonly duplicate: boolean;
+  readonly durability: Durability;
+};
+
+/** A place in a stream. `offset` 0 is the place before the first entry. */
+export type Position = { readonly epoch: string; readonly offset: number };
+
+/** One entry of a stream as it is stored. */
+export type Entry = {
+  readonly stream: number;
+  readonly offset: number;
+  /** The event and its arguments as wire text (see `protocol/payload.ts`); never parsed by the store. */
+  readonly payload: string;
+  /** Rooms whose members must not be shown this entry. Absent when there are none. */
+  readonly except?: readonly string[];
+  /** The same event's places in the other streams it was published to. Absent when there are none. */
+  readonly also?: readonly (readonly [stream: number, offset: number])[];
+  /** Names the callback that waits for replies to this entry. Absent when nobody waits. */
+  readonly request?: string;
+  /** When it was appended, milliseconds since 1970 by the publisher's clock. For people and for retention by age. */
+  readonly at: number;
+};
+
+/** An entry on its way to the node's members, with what the node needs to find them. */
+export type CommittedEntry = Entry & { readonly key: string; readonly epoch: string };
+
+/** The state of a stream at one moment. `low` is the first offset still held; `low === head + 1` when none is. */
+export type StreamHead = {
+  readonly stream: number;
+  readonly key: string;
+  readonly epoch: string;
+  readonly low: number;
+  readonly head: number;
+};
+
+/** Identity of an append for which repeating must change nothing. */
+export type IdempotencyKey = {
+  /** Session id for what a handler publishes, or the application's own key. */
+  readonly scope: string;
+  /** Sequence of the request within the session; 0 for the application's own keys. */
+  readonly sequence: number;
+  /** Position of the append within the request, from 0. */
+  readonly position: number;
+};
+
+export type AppendRequest = {
+  /** Keys of the streams that take the entry (see `protocol/stream-key.ts`), at least one, all different. */
+  readonly keys: readonly string[];
+  readonly payload: string;
+  readonly at: number;
+  readonly except?: readonly string[];
+  readonly request?: string;
+  readonly idempotency?: IdempotencyKey;
+  /** True: a known key with another payload is refused instead of answered with the first receipt. */
+  readonly strictPayload?: boolean;
+};
+
+export type AppendResult =
+  | { readonly ok: true; readonly receipts: readonly Receipt[] }
+  | { readonly ok: false; readonly reason: "key_conflict" };
+
+export type ReadRequest = {
+  readonly stream: number;
+  /** Entries with a greater offset are returned, in order. */
+  readonly after: number;
+  /** At most so many entries. */
+  readonly limit: number;
+  /** Stops after the entry that reaches so many payload characters; always returns at least one entry. */
+  readonly charactersLimit: number;
+};
+
+/** `undefined` head: the stream does not exist (any more). */
+export type Page = { readonly head: StreamHead | undefined; readonly entries: readonly Entry[] };
+
+/** A session's membership of one room, as stored. `base` is where membership began. */
+export type Membership = {
+  readonly room: string;
+  readonly head: StreamHead;
+  readonly base: Position;
+  /** The consumer whose durable cursor this membership reads with; absent for ordinary rooms. */
+  readonly cursor?: string;
+  /** Whether the client is told the room's name. */
+  readonly show: boolean;
+};
+
+/** Where a new member starts: at the head, some entries back, after a known offset, or at a consumer's cursor. */
+export type JoinFrom =
+  | { readonly kind: "head" }
+  | { readonly kind: "last"; readonly count: number }
+  | { readonly kind: "after"; readonly offset: number }
+  | { readonly kind: "cursor"; readonly consumer: string };
+
+/** The recorded end of one event of a session: never replaced once recorded. */
+export type Outcome = {
+  readonly sequence: number;
+  readonly status: "ok" | "rejected" | "expired";
+  /** Reply or error as wire text; empty when there is nothing to say. */
+  readonly body: string;
+};
+
+export type OpenRequest = {
+  readonly session: string;
+  /** SHA-256 of the resume token, hexadecimal. The token itself is never stored. */
+  readonly tokenDigest: string;
+  readonly namespace: string;
+  /** Who opened it; undefined where the application names nobody. */
+  readonly principal: string | undefined;
+  /** The process that holds the session. */
+  readonly node: string;
+  /** `socket.data` as JSON text. */
+  readonly data: string;
+  /** Key of the namespace-wide stream; membership of it (room "") begins at its head. */
+  readonly namespaceKey: string;
+  readonly now: number;
+  readonly expiresAt: number;
+};
+
+/** What a resume needs to know before it is allowed: read without changing anything. */
+export type SessionPeek = {
+  readonly tokenDigest: string;
+  readonly namespace: string;
+  readonly principal: string | undefined;
+  readonly generation: number;
+  readonly node: string;
+  readonly data: string;
+  readonly expiresAt: number;
+};
+
+export type ResumeRequest = {
+  readonly session: string;
+  readonly tokenDigest: string;
+  readonly principal: string | undefined;
+  readonly node: string;
+  readonly now: number;
+  readonly expiresAt: number;
+};
+
+export type ResumedSession = {
+  readonly ok: true;
+  /** Raised by this call; whoever held a lower one is refused from now on. */
+  readonly generation: number;
+  readonly data: string;
+  /** The process that held the session before. */
+  readonly previousNode: string;
+  readonly memberships: readonly Membership[];
+  /** The session's own stream, when something was ever published to it. */
+  readonly own: StreamHead | undefined;
+  /** All events below it are settled and confirmed by the client. */
+  readonly inboxLow: number;
+  /** Recorded outcomes at or above `inboxLow`, ascending. */
+  readonly outcomes: readonly Outcome[];
+  /** Uploads that have begun: how many chunks, from the first on, are stored. */
+  readonly uploads: readonly { readonly sequence: number; readonly chunks: number }[];
+};
+
+export type ResumeResult =
+  | ResumedSession
+  | { readonly ok: false; readonly reason: "unknown_session" | "wrong_token" | "wrong_principal" };
+
+/** Names the holder of a session; a write with an older generation is refused. */
+export type Fence = { readonly session: string; readonly generation: number };
+
+export type Fenced<T = { readonly ok: true }> = T | { readonly ok: false; readonly reason: "stale_generation" };
+
+export type JoinRequest = Fence & {
+  readonly room: string;
+  readonly key: string;
+  readonly from: JoinFrom;
+  readonly show: boolean;
+};
+
+export type RecordRequest = Fence & {
+  readonly outcome: Outcome;
+  /** The client has confirmed every outcome below it; they and their idempotency keys are forgotten. */
+  readonly inboxLow: number;
+  /** `socket.data` as JSON text when the handler changed it. */
+  readonly data?: string;
+};
+
+export type ChunkRequest = Fence & {
+  readonly sequence: number;
+  readonly index: number;
+  readonly text: string;
+};
+
+export type CursorRequest = { readonly consumer: string; readonly stream: number; readonly position: Position };
+
+/** Chooses sessions as Socket.IO chooses sockets: in any of `rooms` (all when empty), in none of `except`. */
+export type SessionSelector = {
+  readonly namespace: string;
+  readonly rooms: readonly string[];
+  readonly except: readonly string[];
+};
+
+export type Retention = {
+  readonly now: number;
+  /** Entries older than this many milliseconds are trimmed. */
+  readonly entryAgeMs: number;
+  /** More entries than this per stream are trimmed. */
+  readonly entriesPerStream: number;
+  /** The same two for streams that have cursors, as far as not every cursor has passed them. */
+  readonly mailboxAgeMs: number;
+  readonly mailboxEntries: number;
+  /** Receipts of the application's own idempotency keys are remembered for this many milliseconds. */
+  readonly keyAgeMs: number;
+};
+
+export type SweepResult = {
+  readonly expiredSessions: readonly string[];
+  readonly trimmedEntries: number;
+  readonly droppedStreams: number;
+};
+
+/** Figures for metrics and `holdfast inspect`. */
+export type StoreFigures = {
+  readonly streams: number;
+  readonly entries: number;
+  readonly sessions: number;
+  readonly outcomes: number;
+  readonly waitingOperations: number;
+  readonly waitingBytes: number;
+};
+
+export type Store = {
+  readonly durability: Durability;
+
+  /** Called once with each committed batch, see the contract above. A second call replaces the listener. */
+  onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void;
+
+  /** Appends one entry to each of `keys` in one step. Receipts stand in the order of `keys`. */
+  append(request: AppendRequest): Promise<AppendResult>;
+  /** Returns one page after an offset. */
+  read(request: ReadRequest): Promise<Page>;
+  /** Returns the heads of these streams without creating any; undefined for those that do not exist. */
+  heads(keys: readonly string[]): Promise<readonly (StreamHead | undefined)[]>;
+
+  /** Creates a session with generation 1. Asserts that the id is new. Returns its namespace membership. */
+  openSession(request: OpenRequest): Promise<Membership>;
+  /** Returns undefined for an unknown or expired session. */
+  peekSession(session: string, now: number): Promise<SessionPeek | undefined>;
+  /** Checks token and principal again, raises the generation, and returns all that a resume needs. */
+  resumeSession(request: ResumeRequest): Promise<ResumeResult>;
+  /** Saves `socket.data`. */
+  saveData(request: Fence & { readonly data: string }): Promise<Fenced>;
+  /** Keeps live sessions from expiring. Unknown ones are ignored. */
+  touchSessions(sessions: readonly string[], expiresAt: number): Promise<void>;
+  /** Forgets a session with its outcomes, uploads, keys, memberships and its own stream `ownKey`. */
+  endSession(session: string, ownKey: string): Promise<void>;
+
+  /**
+   * Resolves the room's stream (creating it), stores the membership and returns it with the head at this place of
+   * the queue. Joining again keeps the base that is stored. With `cursor`, the base is the cursor's position (or,
+   * for a consumer that has none yet, a cursor is created at `low - 1`).
+   */
+  join(request: JoinRequest): Promise<Fenced<{ readonly ok: true; readonly membership: Membership }>>;
+  leave(request: Fence & { readonly room: string }): Promise<Fenced>;
+  /** Takes `rooms` from every chosen session, connected or not. Returns the ids of the sessions that changed. */
+  withdraw(selector: SessionSelector, rooms: readonly string[]): Promise<readonly string[]>;
+
+  /**
+   * Records the outcome of one event, once: a second outcome for the same sequence changes nothing. Returns the one
+   * that is recorded. A sequence below the stored low-water mark is a duplicate of something settled and is ignored.
+   */
+  record(request: RecordRequest): Promise<Fenced<{ readonly ok: true; readonly outcome: Outcome }>>;
+  /** Stores a chunk of an upload. Only the next index of its upload is taken; others change nothing. */
+  putChunk(request: ChunkRequest): Promise<Fenced<{ readonly ok: true; readonly chunks: number }>>;
+  /** Returns the stored chunks joined, and keeps them until the outcome is recorded. */
+  readUpload(fence: Fence, sequence: number): Promise<Fenced<{ readonly ok: true; readonly text: string }>>;
+
+  /** Moves a cursor forward; a position behind it, or of another epoch, changes nothing. */
+  moveCursor(request: CursorRequest): Promise<void>;
+
+  /** Expires sessions, trims streams, forgets keys. Meant to be called every few seconds. */
+  sweep(retention: Retention): Promise<SweepResult>;
+  figures(): Promise<StoreFigures>;
+  /** Commits what is waiting, then closes. Later calls reject with `store_unavailable`. */
+  close(): Promise<void>;
+};
