@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Two projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts real
- * processes, so each of its files is a process of its own and a test may take a minute.
+ * Two projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
+ * real processes, so each of its files is a process of its own and a test may take a minute.
  */
 export default defineConfig({
   test: {

@@ -1,6 +1,6 @@
 /**
- * Bundles the client for browsers: `dist/client/holdfast.js` (readable) and `holdfast.min.js`, both ES modules with a
- * source map. Does nothing when no input changed since the last run; `--force` builds anyway.
+ * Bundles the client for browsers: `dist/client/holdfast.js` (readable) and `holdfast.min.js`, both ES
+ * modules with a source map. Does nothing when no input changed since the last run; `--force` builds anyway.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,7 +1,8 @@
 /**
- * `npm run build`: makes `dist/` an installable package. `dist/lib` holds the compiled sources with their types (Node
- * strips types from sources, but not inside node_modules, so what is published has to be JavaScript), `dist/client` the
- * browser bundles, and `dist/package.json` the same exports as in the repository, leading there.
+ * `npm run build`: makes `dist/` an installable package. `dist/lib` holds the compiled sources with their
+ * types (Node strips types from sources, but not inside node_modules, so what is published has to be
+ * JavaScript), `dist/client` the browser bundles, and `dist/package.json` the same exports as in the
+ * repository, leading there.
  */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -50,7 +51,10 @@ function publishedPackage() {
   };
 }
 
-/** Where a path of the repository's package.json lies in the built package: conditions keep their names and order. */
+/**
+ * Where a path of the repository's package.json lies in the built package: conditions keep their names and
+ * order.
+ */
 function moved(target, condition) {
   if (typeof target === "object") {
     return Object.fromEntries(Object.entries(target).map(([key, value]) => [key, moved(value, key)]));

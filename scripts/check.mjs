@@ -1,4 +1,7 @@
-/** `npm run check`: types, lint, format and tidy, one after another; all of them run, then it fails if one did. */
+/**
+ * `npm run check`: types, lint, format and tidy, one after another; all of them run, then it fails if one
+ * did.
+ */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,7 +1,8 @@
 /**
- * Brings a checkout into the state that the npm scripts need: packages installed as the lockfile says, and the browser
- * bundle built. Runs before `npm start`, `npm test` and the others, also on a fresh clone under a system Node that is
- * older than the project's: so it is plain JavaScript, without dependencies, and keeps to what Node 20 has.
+ * Brings a checkout into the state that the npm scripts need: packages installed as the lockfile says, and
+ * the browser bundle built. Runs before `npm start`, `npm test` and the others, also on a fresh clone under a
+ * system Node that is older than the project's: so it is plain JavaScript, without dependencies, and keeps to
+ * what Node 20 has.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -24,8 +25,8 @@ function main() {
 }
 
 /**
- * Why `npm ci` has to run, or undefined when what is installed is what the lockfile asks for. Contents are compared,
- * not file times: git sets the times of what it checks out, so they say nothing.
+ * Why `npm ci` has to run, or undefined when what is installed is what the lockfile asks for. Contents are
+ * compared, not file times: git sets the times of what it checks out, so they say nothing.
  */
 function reasonToInstall() {
   const wanted = readPackages(`${root}package-lock.json`);
@@ -48,7 +49,10 @@ function reasonToInstall() {
   return undefined;
 }
 
-/** Optional packages are there or not according to the platform; development packages may be left out on purpose. */
+/**
+ * Optional packages are there or not according to the platform; development packages may be left out on
+ * purpose.
+ */
 function needed(path, row) {
   const omitted = (process.env.npm_config_omit ?? "").split(/[\s,]+/).includes("dev");
   return path !== "" && !row.optional && !row.devOptional && !(row.dev && omitted);
@@ -57,7 +61,8 @@ function needed(path, row) {
 function install(reason) {
   console.log(`Installing packages with npm ci, because ${reason}. This takes a few seconds.`);
   const startedAt = Date.now();
-  // Only errors: under an older system Node each package would otherwise warn about `engines`, which is expected here.
+  // Only errors: under an older system Node each package would otherwise warn about `engines`, which is
+  // expected here.
   run(
     "npm",
     ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
@@ -66,15 +71,18 @@ function install(reason) {
   console.log(`Packages installed in ${((Date.now() - startedAt) / 1000).toFixed(1)} s.`);
 }
 
-/** npm puts node_modules/.bin first on the PATH of scripts, so `node` is the project's own as soon as it is installed. */
+/**
+ * npm puts node_modules/.bin first on the PATH of scripts, so `node` is the project's own as soon as it is
+ * installed.
+ */
 function requireProjectNode() {
   const result = spawnSync("node", ["--version"], { cwd: root, encoding: "utf8" });
   const major = Number(/^v(\d+)\./.exec(result.stdout ?? "")?.[1] ?? 0);
   if (major < oldestNodeMajor) {
     const found = result.stdout?.trim() || "none";
     console.error(
-      `Holdfast needs Node ${oldestNodeMajor} or newer; \`node\` here is ${found}. The package "node" brings one along:` +
-        ` run \`npm ci\` with install scripts allowed, and start through \`npm start\`, \`npm test\` or \`npm run\`.`,
+      `Holdfast needs Node ${oldestNodeMajor} or newer; \`node\` here is ${found}. The package "node" brings` +
+        " one along: run `npm ci` with install scripts allowed, and start through npm.",
     );
     process.exit(1);
   }

@@ -1,14 +1,17 @@
 /**
- * The programs that the suite uses and npm does not bring: finds them, and on Debian and Ubuntu as root installs what is
- * missing. Run before `npm test`; tests import `systemProgram` to use one or to be counted as skipped. Plain JavaScript
- * without dependencies, so that it runs under any Node from 20 on.
+ * The programs that the suite uses and npm does not bring: finds them, and on Debian and Ubuntu as root
+ * installs what is missing. Run before `npm test`; tests import `systemProgram` to use one or to be counted
+ * as skipped. Plain JavaScript without dependencies, so that it runs under any Node from 20 on.
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** One row for each package: its name at Debian, the programs it brings (the first found is taken), what needs it. */
+/**
+ * One row for each package: its name at Debian, the programs it brings (the first found is taken), what needs
+ * it.
+ */
 export const systemPackages = [
   { name: "haproxy", programs: ["haproxy"], usedFor: "tests behind HAProxy" },
   { name: "nginx", programs: ["nginx"], usedFor: "tests behind nginx" },
@@ -117,8 +120,9 @@ function apt([verb, ...names]) {
 }
 
 /**
- * Debian starts a service when its package is installed, and the suite wants no haproxy, nginx or redis that it did not
- * start itself on the machine's ports. 101 is policy-rc.d's answer for "not allowed"; a policy that is there stays.
+ * Debian starts a service when its package is installed, and the suite wants no haproxy, nginx or redis that
+ * it did not start itself on the machine's ports. 101 is policy-rc.d's answer for "not allowed"; a policy
+ * that is there stays.
  */
 function withoutStartingServices(action) {
   const own = !existsSync(policyPath);

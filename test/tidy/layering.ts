@@ -3,7 +3,10 @@ import { posix } from "node:path";
 import { type Finding, isTest, type SourceFile } from "./repository.ts";
 import { importsOf } from "./source-text.ts";
 
-/** What the files of each folder of src may import, besides packages. `main` stands for the files in src itself. */
+/**
+ * What the files of each folder of src may import, besides packages. `main` stands for the files in src
+ * itself.
+ */
 export const layers: Readonly<Record<string, readonly string[]>> = {
   protocol: ["protocol"],
   store: ["protocol", "store"],
@@ -11,7 +14,8 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   server: ["protocol", "store", "server"],
   cluster: ["protocol", "store", "server", "cluster"],
   http: ["protocol", "store", "server", "http"],
-  // The application is what a user replaces: it sees Holdfast as a user does, through the names of the package.
+  // The application is what a user replaces: it sees Holdfast as a user does, through the names of the
+  // package.
   app: ["app", "holdfast", "holdfast/client"],
   main: [
     "protocol",
@@ -27,7 +31,9 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Imports in src that go against the order, that leave src, or whose folder has no place in the order yet. */
+/**
+ * Imports in src that go against the order, that leave src, or whose folder has no place in the order yet.
+ */
 export function layeringFindings(files: readonly SourceFile[]): readonly Finding[] {
   return files
     .filter(({ path }) => path.startsWith("src/") && !isTest(path))
@@ -49,7 +55,10 @@ export function nodeImportFindings(files: readonly SourceFile[]): readonly Findi
     );
 }
 
-/** Packages that src imports without being among the `dependencies`, so that an installed package would lack them. */
+/**
+ * Packages that src imports without being among the `dependencies`, so that an installed package would lack
+ * them.
+ */
 export function undeclaredFindings(
   files: readonly SourceFile[],
   dependencies: readonly string[],

@@ -1,4 +1,7 @@
-/** The protocol cores are deterministic: time, randomness and transport come in as arguments and go out as data. */
+/**
+ * The protocol cores are deterministic: time, randomness and transport come in as arguments and go out as
+ * data.
+ */
 import { type Finding, isTest, type SourceFile } from "./repository.ts";
 import { codeOnly, lineAt } from "./source-text.ts";
 
@@ -19,7 +22,9 @@ const banned: readonly BannedRow[] = [
   { pattern: /\bglobalThis\b/g, instead: "take it as an argument" },
 ];
 
-/** Uses of clocks, timers, randomness, the console or the process in src/protocol, tests and harness excepted. */
+/**
+ * Uses of clocks, timers, randomness, the console or the process in src/protocol, tests and harness excepted.
+ */
 export function purityFindings(files: readonly SourceFile[]): readonly Finding[] {
   return files
     .filter(({ path }) => path.startsWith("src/protocol/") && !isTest(path))

@@ -1,4 +1,7 @@
-/** The files that belong to the repository, and the form in which the checks of this folder report what they find. */
+/**
+ * The files that belong to the repository, and the form in which the checks of this folder report what they
+ * find.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +9,10 @@ import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Every file that git tracks or would track, with `/` between folders; what .gitignore names is not among them. */
+/**
+ * Every file that git tracks or would track, with `/` between folders; what .gitignore names is not among
+ * them.
+ */
 export function repositoryPaths(): readonly string[] {
   const result = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], {
     cwd: root,
@@ -27,7 +33,10 @@ export function filesMatching(pattern: RegExp): readonly SourceFile[] {
     .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 }
 
-/** True for what never runs in production: tests beside their source, and harnesses in folders named `testing`. */
+/**
+ * True for what never runs in production: tests beside their source, and harnesses in folders named
+ * `testing`.
+ */
 export function isTest(path: string): boolean {
   return /\.test\.ts$|\.fixture\.ts$|(^|\/)testing\//.test(path) || path.startsWith("test/");
 }

@@ -1,6 +1,6 @@
 /**
- * Source text with its comments, or its comments and strings, blanked out: what a check must not trip over. Blanks
- * stand for every character but line ends, so that positions and line numbers stay what they were.
+ * Source text with its comments, or its comments and strings, blanked out: what a check must not trip over.
+ * Blanks stand for every character but line ends, so that positions and line numbers stay what they were.
  */
 
 /** The text without comments; strings stay, so that import paths can be read. */
@@ -49,7 +49,9 @@ function blank(text: string, chosen: (part: Part) => boolean): string {
   return result + text.slice(copiedTo);
 }
 
-/** Comments and the contents of literals, in order. The code inside `${…}` of a template belongs to neither. */
+/**
+ * Comments and the contents of literals, in order. The code inside `${…}` of a template belongs to neither.
+ */
 function partsOf(text: string): readonly Part[] {
   const parts: Part[] = [];
   // One number for each template that is open: how many braces are open inside its current `${`.
@@ -126,7 +128,9 @@ function endOfRegularExpression(text: string, start: number): number {
   return Math.min(index, text.length);
 }
 
-/** A slash divides after a value and opens a regular expression everywhere else; what stands before it tells. */
+/**
+ * A slash divides after a value and opens a regular expression everywhere else; what stands before it tells.
+ */
 function startsExpression(text: string, index: number): boolean {
   const before = text.slice(Math.max(0, index - 40), index).trimEnd();
   return /(^|[(,=:[!&|?{};+\-*%<>~^]|\b(return|typeof|case|in|of|do|else|void|await|yield|throw))$/.test(
