@@ -81,8 +81,8 @@ function requireProjectNode() {
   if (major < oldestNodeMajor) {
     const found = result.stdout?.trim() || "none";
     console.error(
-      `Holdfast needs Node ${oldestNodeMajor} or newer; \`node\` here is ${found}. The package "node" brings` +
-        " one along: run `npm ci` with install scripts allowed, and start through npm.",
+      `Holdfast needs Node ${oldestNodeMajor} or newer; \`node\` here is ${found}. The package "node"` +
+        " brings one along: run `npm ci` with install scripts allowed, and start through npm.",
     );
     process.exit(1);
   }

@@ -6,7 +6,7 @@ test("comments are blanked, strings that look like comments are not", () => {
   expect(withoutComments(text)).toBe('const a = "// no";       \n      \n         const b = 1;');
 });
 
-test("the contents of strings, templates and regular expressions are blanked, code inside a template is not", () => {
+test("the contents of strings, templates and expressions are blanked, code inside a template is not", () => {
   expect(codeOnly('f(\'Date.now\', "x\\"y");')).toBe("f('        ', \"    \");");
   expect(codeOnly("`a ${ {b: `c ${d}`} } e`")).toBe("`  ${ {b: `  ${d}`} }  `");
   expect(codeOnly("x.replace(/[/\"']/g, y) / 2 / z")).toBe("x.replace(/     /g, y) / 2 / z");
