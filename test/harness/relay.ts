@@ -118,7 +118,7 @@ export class Relay {
       return;
     }
     const server = createConnection({
-      ...this.target,
+      port: this.target.port,
       host: this.target.host ?? "127.0.0.1",
       allowHalfOpen: true,
     });
