@@ -99,7 +99,7 @@ function main(): void {
 }
 
 function sourcePaths(): readonly string[] {
-  const patterns = ["*.ts", "*.mts", "*.mjs"];
+  const patterns = ["*.ts", "*.mts", "*.js", "*.mjs"];
   const result = spawnSync(
     "git",
     ["ls-files", "-z", "--cached", "--others", "--exclude-standard", ...patterns],

@@ -9,7 +9,7 @@ import {
 } from "./form.ts";
 import { filesMatching, report, repositoryPaths } from "./repository.ts";
 
-const sources = filesMatching(/^((src|test|bench|scripts)\/.*|[^/]+)\.(ts|mjs|mts)$/);
+const sources = filesMatching(/^((src|test|bench|scripts)\/.*|[^/]+)\.(ts|mts|js|mjs)$/);
 const written = filesMatching(/\.(ts|mts|mjs|js|json|html|css|md|sh|cfg|conf|ya?ml)$|^\.ci\/run$/);
 
 test("lines are short enough to read two files side by side", () => {
