@@ -9,12 +9,11 @@ import type { TestClient } from "../harness/client.ts";
 import type { Kind, ServerChild } from "../harness/server.ts";
 
 /** Declares one test per kind, named "G2 half-open link: stock loses". */
-export function row<Observation>(
-  name: string,
-  { body, outcomes, timeoutMs = 30_000 }: Row<Observation>,
-): void {
+export function row<Observation>(name: string, options: Row<Observation>): void {
+  const { body, outcomes, timeoutMs = 30_000, concurrent = false, skipReason } = options;
   for (const [kind, outcome] of Object.entries(outcomes) as [Kind, Outcome<Observation>][]) {
-    test(`${name}: ${kind} ${outcome.verb}`, { timeout: timeoutMs }, async (context) => {
+    test(`${name}: ${kind} ${outcome.verb}`, { timeout: timeoutMs, concurrent }, async (context) => {
+      context.skip(skipReason !== undefined, skipReason);
       outcome.check(await body(context, kind));
     });
   }
@@ -48,6 +47,10 @@ export type Row<Observation> = {
   readonly body: (context: TestContext, kind: Kind) => Promise<Observation>;
   readonly outcomes: Readonly<Partial<Record<Kind, Outcome<Observation>>>>;
   readonly timeoutMs?: number;
+  /** Runs beside the other concurrent tests of its file; for bodies that mostly wait for time to pass. */
+  readonly concurrent?: boolean;
+  /** Why the row cannot run here; printed with the skipped test. */
+  readonly skipReason?: string | undefined;
 };
 
 export type Outcome<Observation> = {
