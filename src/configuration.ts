@@ -23,13 +23,25 @@ export const settings = {
   },
   HOLDFAST_NODE: {
     fallback: "",
-    allowed: "three characters out of A-Z, a-z, 0-9, or nothing",
+    allowed: "three characters out of A-Z, a-z, 0-9 and _, or nothing",
     meaning: "Name of this process, the prefix of its connection ids; load balancers route by it. Empty: drawn at start.",
+  },
+  HOLDFAST_RETENTION_HOURS: {
+    fallback: "720",
+    allowed: "a whole number from 1 to 87600",
+    meaning:
+      "Hours for which messages are kept, in rooms and in mailboxes. Who comes back later is told of the gap. Beside it, " +
+      "a room keeps its latest 100,000 messages and a mailbox its latest 10,000.",
+  },
+  HOLDFAST_SESSION_HOURS: {
+    fallback: "24",
+    allowed: "a whole number from 1 to 8760",
+    meaning: "Hours after which a client that does not come back is forgotten, with its rooms and its unsent replies.",
   },
   HOLDFAST_LOG_LEVEL: {
     fallback: "info",
     allowed: "trace, debug, info, warn, error, fatal or silent",
-    meaning: "The least important line that is logged. Logs are JSON lines on standard output.",
+    meaning: "The least important line that is logged. Logs are JSON lines on standard error.",
   },
   HOLDFAST_DRAIN_LEAD_MS: {
     fallback: "0",
@@ -87,7 +99,9 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     host: read("HOST", (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined)),
     store: read("HOLDFAST_STORE", (text) => (/^(sqlite:.+|memory:)$/.test(text) ? text : undefined)),
     chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
-    node: read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9]{3})?$/.test(text) ? text : undefined)) || undefined,
+    node: read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9_]{3})?$/.test(text) ? text : undefined)) || undefined,
+    retentionMs: read("HOLDFAST_RETENTION_HOURS", wholeNumber(1, 87_600)) * hourMs,
+    sessionLifeMs: read("HOLDFAST_SESSION_HOURS", wholeNumber(1, 8760)) * hourMs,
     logLevel: read("HOLDFAST_LOG_LEVEL", (text) => logLevels.find((level) => level === text)),
     drainLeadMs: read("HOLDFAST_DRAIN_LEAD_MS", wholeNumber(0, 600_000)),
     shutdownTimeoutMs: read("HOLDFAST_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)),
@@ -103,6 +117,8 @@ function wholeNumber(least: number, most: number): (text: string) => number | un
     return value >= least && value <= most ? value : undefined;
   };
 }
+
+const hourMs = 3_600_000;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
@@ -131,6 +147,8 @@ export type Configuration = {
   readonly chatDatabase: string;
   /** Undefined: the server draws one. */
   readonly node: string | undefined;
+  readonly retentionMs: number;
+  readonly sessionLifeMs: number;
   readonly logLevel: (typeof logLevels)[number];
   readonly drainLeadMs: number;
   readonly shutdownTimeoutMs: number;
