@@ -6,10 +6,10 @@ import { Scope } from "./owner.ts";
 import { answerParent, tellParent } from "./parent.ts";
 
 const listener = createServer((socket) => socket.end());
-listener.listen(Number(process.argv[2] ?? 0), "127.0.0.1", async () => {
+listener.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () => {
   const { port } = listener.address() as AddressInfo;
   console.log(`listening on ${port}`);
-  await tellParent("ready", { port });
+  void tellParent("ready", { port });
 });
 
 answerParent({

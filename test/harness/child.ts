@@ -1,6 +1,6 @@
 /**
- * A real Node process under a test's control: started with a deadline, spoken to over IPC, killed with any signal,
- * started again with the same arguments. It never outlives the test that owns it.
+ * A real Node process under a test's control: started with a deadline, spoken to over IPC, killed with any
+ * signal, started again with the same arguments. It never outlives the test that owns it.
  */
 
 import { spawn, type ChildProcess } from "node:child_process";
@@ -11,10 +11,10 @@ import type { Answer, ChildEvent } from "./parent.ts";
 import { until, within } from "./until.ts";
 
 /**
- * Starts `program`, and resolves as soon as the process exists; wait for its `ready` with `event` or `line`.
+ * Starts `program`, and returns at once; wait for its `ready` with `event` or `line`.
  *
- * It ends with its owner: killed when the test finishes, when the test process exits, and by its own lifeline when
- * the test process is killed. When the test fails, the tail of what it wrote is printed.
+ * It ends with its owner: killed when the test finishes, when the test process exits, and by its own lifeline
+ * when the test process is killed. When the test fails, the tail of what it wrote is printed.
  */
 export function startChild(owner: Owner, options: ChildOptions): Child {
   const child = new Child(options);
@@ -56,7 +56,9 @@ export class Child {
     return this.#run.events.filter((entry) => entry.event === name).map((entry) => entry.value as T);
   }
 
-  /** Waits for the first event of this name, also when it came before the call. Fails when the process ends. */
+  /**
+   * Waits for the first event of this name, also when it came before the call. Fails when the process ends.
+   */
   async event<T>(name: string, deadlineMs = 10_000): Promise<T> {
     const run = this.#run;
     const found = await this.#await(run, `event "${name}"`, deadlineMs, () =>
@@ -137,7 +139,9 @@ export class Child {
     return this.#options.name ?? this.#options.program.split("/").at(-1) ?? this.#options.program;
   }
 
-  /** Waits for something of one process, and fails at once, with what it wrote, when that process ends first. */
+  /**
+   * Waits for something of one process, and fails at once, with what it wrote, when that process ends first.
+   */
   async #await<T>(run: Run, what: string, deadlineMs: number, find: () => T | undefined): Promise<T> {
     const state = (): string =>
       `of ${this.#name}, pid ${run.pid}, standard error: ${run.stderr.text.slice(-2_000)}`;
@@ -209,7 +213,9 @@ class Run {
   }
 }
 
-/** The last part of an output stream. Bounded, because a child in a loop of complaints must not fill the test. */
+/**
+ * The last part of an output stream. Bounded, because a child in a loop of complaints must not fill the test.
+ */
 class Tail {
   text = "";
 

@@ -1,4 +1,7 @@
-/** A client in a process of its own: for a network namespace, for SIGSTOP, and to keep the test's own loop out of it. */
+/**
+ * A client in a process of its own: for a network namespace, for SIGSTOP, and to keep the test's own loop out
+ * of it.
+ */
 
 import { setTimeout as pause } from "node:timers/promises";
 import { type ClientOptions, openClient } from "./client.ts";

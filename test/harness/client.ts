@@ -1,4 +1,7 @@
-/** A client under test in the test's own process: stock or Holdfast, with a record of what the application saw. */
+/**
+ * A client under test in the test's own process: stock or Holdfast, with a record of what the application
+ * saw.
+ */
 
 import type { ManagerOptions, Socket, SocketOptions } from "socket.io-client";
 import type { Owner } from "./owner.ts";
@@ -83,8 +86,8 @@ export class TestClient {
   }
 
   /**
-   * Asks the server over the same connection. When the answer is here, so is everything that the server wrote to
-   * this connection before it: what has not come by then is not under way.
+   * Asks the server over the same connection. When the answer is here, so is everything that the server wrote
+   * to this connection before it: what has not come by then is not under way.
    */
   async roundTrip(deadlineMs = 10_000): Promise<void> {
     await this.socket.timeout(deadlineMs).emitWithAck("round trip");
@@ -97,7 +100,8 @@ export class TestClient {
   report(): string {
     const { name, connects, disconnects, gaps } = this;
     const entries = this.entries.slice(-10).map(({ room, id }) => `${room}/${id}`);
-    return `--- client ${name}: ${JSON.stringify({ connected: this.socket.connected, connects, disconnects, gaps, entries })}`;
+    const { connected } = this.socket;
+    return `--- client ${name}: ${JSON.stringify({ connected, connects, disconnects, gaps, entries })}`;
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * One direction of a relayed link: reads from one socket, writes to another, in between held, delayed or slowed.
- * The lane keeps the byte order and passes on how the reading side ended: a FIN as a FIN, a reset as a reset.
+ * One direction of a relayed link: reads from one socket, writes to another, in between held, delayed or
+ * slowed. The lane keeps the byte order and passes on how the reading side ended: a FIN as a FIN, a reset as
+ * a reset.
  */
 
 import type { Socket } from "node:net";
@@ -55,7 +56,10 @@ export class Lane {
     this.#pump();
   }
 
-  /** Changes latency (milliseconds) and rate (bytes per second); what is left out goes back to none and no limit. */
+  /**
+   * Changes latency (milliseconds) and rate (bytes per second); what is left out goes back to none and no
+   * limit.
+   */
   pace({ delayMs = 0, bytesPerSecond = Infinity }: Pace): void {
     this.#delayMs = delayMs;
     this.#bytesPerSecond = bytesPerSecond;
@@ -115,7 +119,8 @@ export class Lane {
     clearTimeout(this.#timer);
     this.#queue.length = 0;
     this.#queuedBytes = 0;
-    // Reading on, into nothing, keeps the other end in the belief that it is heard: that is what half-open means.
+    // Reading on, into nothing, keeps the other end in the belief that it is heard: that is what half-open
+    // means.
     this.#source.resume();
   }
 
@@ -124,13 +129,17 @@ export class Lane {
     return this.#bytesPerSecond === Infinity ? Infinity : Math.max(1, Math.floor(this.#bytesPerSecond / 20));
   }
 
-  /** With a rate, half a second of it, so that the lane itself hides little of the slowness from the sender. */
+  /**
+   * With a rate, half a second of it, so that the lane itself hides little of the slowness from the sender.
+   */
   get #queueLimit(): number {
     return this.#bytesPerSecond === Infinity ? queueBytesLimit : Math.max(1_024, this.#bytesPerSecond / 2);
   }
 }
 
-/** Above this a held or blocked lane stops reading. Large enough that ordinary test traffic is always counted. */
+/**
+ * Above this a held or blocked lane stops reading. Large enough that ordinary test traffic is always counted.
+ */
 const queueBytesLimit = 4 * 1024 * 1024;
 
 // --- types ---

@@ -1,14 +1,15 @@
 /**
- * The ledger: what was emitted, acknowledged and delivered, and the verdict over it. Pure, and outside the code
- * under test: it trusts neither side's counters, only what the application put in and what the application got.
+ * The ledger: what was emitted, acknowledged and delivered, and the verdict over it. Pure, and outside the
+ * code under test: it trusts neither side's counters, only what the application put in and what the
+ * application got.
  */
 
 /**
  * Compares what should have come, in order, with what came.
  *
- * `reordered` counts by the definition a user would give: an element is reordered when its first arrival comes
- * after that of an element which stands behind it in `expected`. A duplicate is counted once per surplus
- * arrival, and does not count as reordered as well.
+ * `reordered` counts by the definition a user would give: an element is reordered when its first arrival
+ * comes after that of an element which stands behind it in `expected`. A duplicate is counted once per
+ * surplus arrival, and does not count as reordered as well.
  */
 export function judge<Id extends string | number>(
   expected: readonly Id[],
@@ -40,15 +41,17 @@ export function isClean(verdict: Verdict<string | number>): boolean {
   return Object.values(verdict).every((ids) => ids.length === 0);
 }
 
-/** The verdict that `isClean` accepts, for `expect(…).toEqual(clean)`, whose diff then names the ids at fault. */
+/**
+ * The verdict that `isClean` accepts, for `expect(…).toEqual(clean)`, whose diff then names the ids at fault.
+ */
 export const clean: Verdict<never> = { lost: [], duplicated: [], reordered: [], unexpected: [] };
 
 /**
  * Server to client: entries of rooms, and what each member received.
  *
  * Call `publish` for each entry, `join` when a client becomes a member, `deliver` for each arrival at the
- * application. The order of a room is that of its offsets where the publisher knows them, and otherwise that of
- * the `publish` calls (which is only right with one publisher).
+ * application. The order of a room is that of its offsets where the publisher knows them, and otherwise that
+ * of the `publish` calls (which is only right with one publisher).
  */
 export class RoomLedger {
   readonly #rooms = new Map<string, RoomEntry[]>();
@@ -117,7 +120,8 @@ export class RoomLedger {
 }
 
 /**
- * Client to server: the events of each session, their outcomes as the client saw them, and what the handlers saw.
+ * Client to server: the events of each session, their outcomes as the client saw them, and what the handlers
+ * saw.
  *
  * An event whose outcome the client never saw may have been handled or not; whether it must have been is the
  * test's to say, through `pending`.
@@ -129,7 +133,9 @@ export class SessionLedger {
     this.#events(session).emitted.push(id);
   }
 
-  /** The client saw the event's terminal state. A second terminal state of one event is a fault of its own. */
+  /**
+   * The client saw the event's terminal state. A second terminal state of one event is a fault of its own.
+   */
   settle(session: string, id: number | string, outcome: Outcome): void {
     const events = this.#events(session);
     if (events.outcomes.has(id)) events.settledTwice.push(id);

@@ -1,7 +1,7 @@
 /**
- * A network namespace of its own with a firewall in it: packets of a port vanish in the kernel, as on a link whose
- * cable was pulled. Server and client both run inside, over the namespace's loopback, so nothing of the machine's
- * own network is touched. Linux, as root, with `ip` and `nft` or `iptables`.
+ * A network namespace of its own with a firewall in it: packets of a port vanish in the kernel, as on a link
+ * whose cable was pulled. Server and client both run inside, over the namespace's loopback, so nothing of the
+ * machine's own network is touched. Linux, as root, with `ip` and `nft` or `iptables`.
  */
 
 import { execFile } from "node:child_process";
@@ -11,8 +11,8 @@ import { promisify } from "node:util";
 import type { Owner } from "./owner.ts";
 
 /**
- * Why namespaces cannot be used here, in words for the one who reads the skipped test; undefined if they can, and
- * with `CI=true`, where a test that cannot run must fail.
+ * Why namespaces cannot be used here, in words for the one who reads the skipped test; undefined if they can,
+ * and with `CI=true`, where a test that cannot run must fail.
  */
 export async function whyNoNamespaces(): Promise<string | undefined> {
   if (process.env["CI"] === "true") return undefined;
@@ -26,7 +26,7 @@ export async function whyNoNamespaces(): Promise<string | undefined> {
     // The first line is the command that failed; the second is what it said.
     const reason =
       error instanceof Error ? error.message.trim().split("\n").slice(0, 2).join(": ") : String(error);
-    return `network namespaces need root (CAP_NET_ADMIN, CAP_SYS_ADMIN) and the packages iproute2 and nftables: ${reason}`;
+    return `network namespaces need root and the packages iproute2 and nftables: ${reason}`;
   } finally {
     await namespace.remove();
   }
@@ -45,7 +45,10 @@ export class Namespace {
   readonly name = `${namePrefix}${process.pid}-${(created += 1)}`;
   readonly #firewall = existsSync("/usr/sbin/nft") ? nftables : iptables;
 
-  /** For `ChildOptions.prefix`: runs a program inside. `ip` executes it in its own place, so the pid is the child's. */
+  /**
+   * For `ChildOptions.prefix`: runs a program inside. `ip` executes it in its own place, so the pid is the
+   * child's.
+   */
   get prefix(): string[] {
     return ["ip", "netns", "exec", this.name];
   }
@@ -74,7 +77,10 @@ export class Namespace {
     return [...listing.matchAll(this.#firewall.counter)].reduce((sum, match) => sum + Number(match[1]), 0);
   }
 
-  /** Removes the namespace; its interfaces and firewall rules go with it once the last process in it has ended. */
+  /**
+   * Removes the namespace; its interfaces and firewall rules go with it once the last process in it has
+   * ended.
+   */
   async remove(): Promise<void> {
     await run("ip", ["netns", "del", this.name]).catch(() => undefined);
   }
@@ -125,9 +131,9 @@ function nftablesRules(port: number): string {
 }
 
 function iptablesRules(action: "-A" | "-D", port: number): string[][] {
-  return ["--dport", "--sport"].map((side) => [
-    ...["iptables", action, "INPUT", "-p", "tcp", side, String(port), "-j", "DROP"],
-  ]);
+  const rule = (side: string): string[] =>
+    `iptables ${action} INPUT -p tcp ${side} ${port} -j DROP`.split(" ");
+  return ["--dport", "--sport"].map(rule);
 }
 
 // --- types ---

@@ -1,6 +1,6 @@
 /**
- * The child's side of the channel to the test: commands come in and are answered, events go out. Programs that
- * know nothing of the harness run without it; the lifeline is enough for them.
+ * The child's side of the channel to the test: commands come in and are answered, events go out. Programs
+ * that know nothing of the harness run without it; the lifeline is enough for them.
  */
 
 /**
@@ -15,7 +15,10 @@ export function answerParent(commands: CommandTable): void {
   process.on("message", (message: Question) => void answer(commands, message));
 }
 
-/** Tells the test that something happened. Returns once the message is with the kernel, so it survives SIGKILL. */
+/**
+ * Tells the test that something happened. Returns once the message is with the kernel, so it survives
+ * SIGKILL.
+ */
 export function tellParent(event: string, value: unknown): Promise<void> {
   return send({ event, value });
 }
@@ -41,7 +44,10 @@ function send(message: Answer | ChildEvent): Promise<void> {
 
 // --- types ---
 
-/** What a program does for each command. Inputs come from its own tests, which are type-checked at the other end. */
+/**
+ * What a program does for each command. Inputs come from its own tests, which are type-checked at the other
+ * end.
+ */
 export type CommandTable = Readonly<Record<string, (input: never) => unknown>>;
 
 export type Question = { readonly question: number; readonly command: string; readonly input: never };

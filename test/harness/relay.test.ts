@@ -86,7 +86,7 @@ test("half-open the other way round: the server is reset, the client is never to
   expect([link.client.ended, link.client.error]).toEqual([false, undefined]);
 });
 
-test("admission: refused, reset and silent connections, and passing ones again on the same port", async (t) => {
+test("refused, reset and silent connections, and passing ones again on the same port", async (t) => {
   const link = await openLink(t);
   link.relay.refuse();
   const refused = new End(connect(link.relay.port, "127.0.0.1"));

@@ -42,7 +42,9 @@ export class Relay {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Connections that were reset at once because of the admission. Refused ones are not seen, so not counted. */
+  /**
+   * Connections that were reset at once because of the admission. Refused ones are not seen, so not counted.
+   */
   get refusals(): number {
     return this.#refusals;
   }
@@ -164,7 +166,8 @@ export class RelayConnection {
 
   /**
    * Goes silent: both sockets stay open, nothing more is forwarded, neither data nor the end of a connection.
-   * One lane alone is silenced by `connection.toServer.hold()`, which makes a link that works in one direction.
+   * One lane alone is silenced by `connection.toServer.hold()`, which makes a link that works in one
+   * direction.
    */
   hold(): void {
     this.toServer.hold();
@@ -184,8 +187,8 @@ export class RelayConnection {
   }
 
   /**
-   * Makes the link half-open: the client's end is reset, and the server is never told. What was under way is gone;
-   * what the server writes from now on goes nowhere, and nothing tells it so.
+   * Makes the link half-open: the client's end is reset, and the server is never told. What was under way is
+   * gone; what the server writes from now on goes nowhere, and nothing tells it so.
    */
   resetClient(): void {
     this.hold();
@@ -199,7 +202,8 @@ export class RelayConnection {
   }
 
   report(): string {
-    const ends = `client ${this.clientOpen ? "open" : "closed"}, server ${this.serverOpen ? "open" : "closed"}`;
+    const state = (open: boolean): string => (open ? "open" : "closed");
+    const ends = `client ${state(this.clientOpen)}, server ${state(this.serverOpen)}`;
     return `${ends}, to server ${this.toServer.report()}, to client ${this.toClient.report()}`;
   }
 }
@@ -210,7 +214,8 @@ export type RelayTarget = { readonly port: number; readonly host?: string };
 
 /**
  * `pass`: connect through. `reset`: accept and reset at once. `silent`: accept and never forward a byte, as a
- * firewall that drops does after the handshake; `release` of the connection ends it. Refusing is `Relay.refuse`.
+ * firewall that drops does after the handshake; `release` of the connection ends it. Refusing is
+ * `Relay.refuse`.
  */
 export type Admission = "pass" | "reset" | "silent";
 

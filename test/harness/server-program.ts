@@ -1,9 +1,10 @@
 /**
- * The server program of the black-box tests, the same for stock Socket.IO and for Holdfast: only the construction
- * of the server differs. It is written as an application would be, and shows no favour to either.
+ * The server program of the black-box tests, the same for stock Socket.IO and for Holdfast: only the
+ * construction of the server differs. It is written as an application would be, and shows no favour to
+ * either.
  *
- * Clients introduce themselves in `auth`: `name` (whose events these are, across connections), `rooms` (joined at
- * each connection, as a stock application has to), `principal`.
+ * Clients introduce themselves in `auth`: `name` (whose events these are, across connections), `rooms`
+ * (joined at each connection, as a stock application has to), `principal`.
  */
 
 import { createHash } from "node:crypto";
@@ -36,7 +37,8 @@ function serve(socket: Socket, options: ProgramOptions, log: ConnectionLog): voi
   const { name, rooms } = introduction(socket);
   log.connections.push({ name, id: socket.id, recovered: socket.recovered });
   socket.on("disconnect", (reason) => log.disconnects.push({ name, id: socket.id, reason }));
-  // Synchronously, so that the record is with the kernel, and outlives a SIGKILL, before anything else happens.
+  // Synchronously, so that the record is with the kernel, and outlives a SIGKILL, before anything else
+  // happens.
   const record = (work: Work): void => {
     const handled: Handled = { name, id: work.id, session: socket.id, pid: process.pid };
     appendFileSync(options.handledFile, `${JSON.stringify(handled)}\n`);
@@ -55,7 +57,9 @@ function serve(socket: Socket, options: ProgramOptions, log: ConnectionLog): voi
 
 function commands(io: Server, publish: Publish, log: ConnectionLog): Parameters<typeof answerParent>[0] {
   return {
-    /** Publishes entries `from` … `from + count - 1` to a room, each when the one before it has its receipt. */
+    /**
+     * Publishes entries `from` … `from + count - 1` to a room, each when the one before it has its receipt.
+     */
     publish: async ({
       room,
       from,
@@ -110,7 +114,10 @@ class ConnectionLog {
 // --- types ---
 
 export type MakeServer = (http: HttpServer, options: ProgramOptions) => { io: Server; publish: Publish };
-/** Resolves when the server takes responsibility for the entry; stock Socket.IO takes none, and has no receipt. */
+/**
+ * Resolves when the server takes responsibility for the entry; stock Socket.IO takes none, and has no
+ * receipt.
+ */
 export type Publish = (room: string, event: string, entry: RoomEntry) => Promise<Receipt | undefined>;
 
 export type ProgramOptions = {

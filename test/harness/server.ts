@@ -67,7 +67,9 @@ export class ServerChild {
     this.#port = (await this.child.event<Ready>("ready", 20_000)).port;
   }
 
-  /** Publishes numbered `entry` events to a room; resolves when the server has taken responsibility for all. */
+  /**
+   * Publishes numbered `entry` events to a room; resolves when the server has taken responsibility for all.
+   */
   async publish(input: PublishInput, deadlineMs?: number): Promise<(Receipt | null)[]> {
     return await this.child.ask("publish", input, deadlineMs);
   }
@@ -126,7 +128,10 @@ const programs = {
 
 // --- types ---
 
-/** What is under test: `stock with recovery` is stock Socket.IO with its connection state recovery switched on. */
+/**
+ * What is under test: `stock with recovery` is stock Socket.IO with its connection state recovery switched
+ * on.
+ */
 export type Kind = keyof typeof programs;
 
 export type ServerChildOptions = {

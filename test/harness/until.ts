@@ -1,6 +1,6 @@
 /**
- * Waiting on conditions. A test never sleeps: it names what it waits for, and fails with that name and the last
- * seen state when the deadline passes.
+ * Waiting on conditions. A test never sleeps: it names what it waits for, and fails with that name and the
+ * last seen state when the deadline passes.
  */
 
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
@@ -11,7 +11,8 @@ import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promi
  * The first polls run on consecutive turns of the event loop, later ones every 5 ms, so that a condition that
  * is nearly true costs nothing and a long wait does not burn the core that the server under test needs.
  *
- * @throws DeadlineError when `deadlineMs` (default 5000) has passed; an error thrown by `condition` passes through.
+ * @throws DeadlineError when `deadlineMs` (default 5000) has passed; an error thrown by `condition` passes
+ *   through.
  */
 export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions): Promise<Truthy<T>> {
   const deadlineMs = options.deadlineMs ?? 5_000;

@@ -1,6 +1,6 @@
 /**
- * A firewall drops every packet between client and server for a while, both go on emitting, and then it lets them
- * pass. Below the ping timeout TCP itself carries everything over; above it stock Socket.IO loses.
+ * A firewall drops every packet between client and server for a while, both go on emitting, and then it lets
+ * them pass. Below the ping timeout TCP itself carries everything over; above it stock Socket.IO loses.
  */
 
 import { expect, type TestContext } from "vitest";
@@ -33,7 +33,8 @@ const delivers: Outcome<Observation> = {
 const loses: Outcome<Observation> = {
   verb: "loses",
   check: ({ downward, droppedPackets }) => {
-    // What was published between the cut and the ping timeout is written into a dead link; what follows, to nobody.
+    // What was published between the cut and the ping timeout is written into a dead link; what follows, to
+    // nobody.
     expect(downward.lost.length).toBeGreaterThan(100);
     expect(droppedPackets).toBeGreaterThan(0);
   },

@@ -1,4 +1,7 @@
-/** A client emits with `retries: 3` while its link dies four times, each time just after the event was written. */
+/**
+ * A client emits with `retries: 3` while its link dies four times, each time just after the event was
+ * written.
+ */
 
 import { expect, type TestContext } from "vitest";
 import { openClient } from "../harness/client.ts";
@@ -38,7 +41,8 @@ async function emitWhileTheLinkFlaps(context: TestContext, kind: Kind): Promise<
     socket: { retries: 3, ackTimeout: 10_000 },
   });
   let flapping = true;
-  // The client library writes its queue in the same turn in which it says `connect`; the relay reads in a later one.
+  // The client library writes its queue in the same turn in which it says `connect`; the relay reads in a
+  // later one.
   client.socket.on("connect", () => {
     if (flapping) relay.latest.toServer.hold();
   });

@@ -1,4 +1,7 @@
-/** The link goes half-open: the client is reset, the server is never told, and the client is back after a second. */
+/**
+ * The link goes half-open: the client is reset, the server is never told, and the client is back after a
+ * second.
+ */
 
 import { expect, type TestContext } from "vitest";
 import { openClient } from "../harness/client.ts";

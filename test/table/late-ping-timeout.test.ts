@@ -1,7 +1,7 @@
 /**
- * A client reconnects while the server still believes in its old connection, whose ping then times out. With stock
- * recovery the session of an earlier drop is still stored, so the new socket has the old one's id, and the old
- * one's clean-up takes the rooms of both.
+ * A client reconnects while the server still believes in its old connection, whose ping then times out. With
+ * stock recovery the session of an earlier drop is still stored, so the new socket has the old one's id, and
+ * the old one's clean-up takes the rooms of both.
  */
 
 import { expect, type TestContext } from "vitest";
@@ -16,14 +16,16 @@ row("G6 late ping timeout of the old connection", {
   outcomes: {
     "stock with recovery": {
       verb: "removes the live socket from its rooms: connected, and deaf for ever",
-      check: ({ verdict, members, sockets, connected }) => {
+      check: ({ verdict, members, sockets, connected, recovered }) => {
+        expect(recovered).toEqual([false, true, true]);
         expect({ members, sockets, connected }).toEqual({ members: 0, sockets: 0, connected: true });
         expect(verdict).toEqual({ ...clean, lost: range(3, 5) });
       },
     },
     Holdfast: {
       verb: "keeps the live socket in its rooms",
-      check: ({ verdict, members, sockets, connected }) => {
+      check: ({ verdict, members, sockets, connected, recovered }) => {
+        expect(recovered).toEqual([false, true, true]);
         expect({ members, sockets, connected }).toEqual({ members: 1, sockets: 1, connected: true });
         expect(verdict).toEqual(clean);
       },
@@ -54,7 +56,13 @@ async function reconnectBeforeTheOldConnectionTimesOut(
   await server.publish({ room: "lobby", from: 3, count: 3 });
   const verdict = await received(server, client, "lobby", 5);
   const { rooms, sockets } = await server.status();
-  return { verdict, sockets, members: rooms["lobby"]?.length ?? 0, connected: client.socket.connected };
+  return {
+    verdict,
+    sockets,
+    members: rooms["lobby"]?.length ?? 0,
+    connected: client.socket.connected,
+    recovered: client.connects.map((connect) => connect.recovered),
+  };
 }
 
 type Observation = {
@@ -62,4 +70,6 @@ type Observation = {
   readonly members: number;
   readonly sockets: number;
   readonly connected: boolean;
+  /** At each of the three connects. */
+  readonly recovered: readonly boolean[];
 };

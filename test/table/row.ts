@@ -1,6 +1,7 @@
 /**
- * A row of the table "what happens" (README): one body, run against stock Socket.IO, which shows the fault, and
- * against Holdfast, which does not. The body observes; what each kind of server must show is said beside it.
+ * A row of the table "what happens" (README): one body, run against stock Socket.IO, which shows the fault,
+ * and against Holdfast, which does not. The body observes; what each kind of server must show is said beside
+ * it.
  */
 
 import { test, type TestContext } from "vitest";
@@ -21,8 +22,8 @@ export function row<Observation>(name: string, options: Row<Observation>): void 
 
 /**
  * The verdict over what a client received from a room of which entries `1` … `count` were published. On stock
- * Socket.IO, which does nothing later, a round trip ends the wait; on Holdfast all entries must come first, and the
- * round trip after them would show a surplus.
+ * Socket.IO, which does nothing later, a round trip ends the wait; on Holdfast all entries must come first,
+ * and the round trip after them would show a surplus.
  */
 export async function received(
   server: ServerChild,

@@ -1,7 +1,7 @@
 /**
- * A client misses entries during a clean drop. Stock recovery covers this, which shows that the losses of the other
- * rows are not the harness's; but after one volatile event whose last argument is a string, it does not: the client
- * takes that string for the offset.
+ * A client misses entries during a clean drop. Stock recovery covers this, which shows that the losses of the
+ * other rows are not the harness's; but after one volatile event whose last argument is a string, it does
+ * not: the client takes that string for the offset.
  */
 
 import { expect, type TestContext } from "vitest";
