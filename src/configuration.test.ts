@@ -28,12 +28,25 @@ test("values are taken, and an empty variable counts as unset", () => {
     HOLDFAST_LOG_LEVEL: "",
     UNRELATED: "anything",
   });
-  expect(configuration).toMatchObject({ port: 0, host: "::", store: "memory:", node: "a0Z", logLevel: "info" });
+  expect(configuration).toMatchObject({
+    port: 0,
+    host: "::",
+    store: "memory:",
+    node: "a0Z",
+    logLevel: "info",
+  });
 });
 
 test("what Kubernetes sets for a service named holdfast is not taken for a mistyped setting", () => {
-  const injected = ["HOLDFAST_SERVICE_HOST", "HOLDFAST_SERVICE_PORT_HTTP", "HOLDFAST_PORT", "HOLDFAST_PORT_3000_TCP_ADDR"];
-  expect(() => readConfiguration(Object.fromEntries(injected.map((name) => [name, "10.0.0.1"])))).not.toThrow();
+  const injected = [
+    "HOLDFAST_SERVICE_HOST",
+    "HOLDFAST_SERVICE_PORT_HTTP",
+    "HOLDFAST_PORT",
+    "HOLDFAST_PORT_3000_TCP_ADDR",
+  ];
+  expect(() =>
+    readConfiguration(Object.fromEntries(injected.map((name) => [name, "10.0.0.1"]))),
+  ).not.toThrow();
   expect(() => readConfiguration({ HOLDFAST_REDIS_SERVICE_HOST: "10.0.0.2" })).not.toThrow();
 });
 
@@ -53,7 +66,9 @@ test.each([
   ["HOLDFAST_DRAIN_LEAD_MS", "5s"],
   ["HOLDFAST_SHUTDOWN_TIMEOUT_MS", "0"],
 ] as const)("%s=%s is refused by name, with what is allowed", (name, value) => {
-  expect(() => readConfiguration({ [name]: value })).toThrow(`${name} is ${JSON.stringify(value)}; allowed is `);
+  expect(() => readConfiguration({ [name]: value })).toThrow(
+    `${name} is ${JSON.stringify(value)}; allowed is `,
+  );
 });
 
 test("all wrong values are named at once, mistyped names among them", () => {

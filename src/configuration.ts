@@ -1,4 +1,6 @@
-/** Everything that a deployment may set, read from the environment once and refused by name when it is wrong. */
+/**
+ * Everything that a deployment may set, read from the environment once and refused by name when it is wrong.
+ */
 
 export const settings = {
   PORT: {
@@ -9,7 +11,9 @@ export const settings = {
   HOST: {
     fallback: "127.0.0.1",
     allowed: "an IP address or a host name of this machine",
-    meaning: "Address to listen on. The default answers this machine only; a container or a server needs `0.0.0.0` or `::`.",
+    meaning:
+      "Address to listen on. The default answers this machine only; " +
+      "a container or a server needs `0.0.0.0` or `::`.",
   },
   HOLDFAST_STORE: {
     fallback: "sqlite:data/holdfast.db",
@@ -24,19 +28,22 @@ export const settings = {
   HOLDFAST_NODE: {
     fallback: "",
     allowed: "three characters out of A-Z, a-z, 0-9 and _, or nothing",
-    meaning: "Name of this process, the prefix of its connection ids; load balancers route by it. Empty: drawn at start.",
+    meaning:
+      "Name of this process, the prefix of its connection ids; load balancers route by it. " +
+      "Empty: drawn at start.",
   },
   HOLDFAST_RETENTION_HOURS: {
     fallback: "720",
     allowed: "a whole number from 1 to 87600",
     meaning:
-      "Hours for which messages are kept, in rooms and in mailboxes. Who comes back later is told of the gap. Beside it, " +
-      "a room keeps its latest 100,000 messages and a mailbox its latest 10,000.",
+      "Hours for which messages are kept, in rooms and in mailboxes. Who comes back later is told of the gap. " +
+      "Beside it, a room keeps its latest 100,000 messages and a mailbox its latest 10,000.",
   },
   HOLDFAST_SESSION_HOURS: {
     fallback: "24",
     allowed: "a whole number from 1 to 8760",
-    meaning: "Hours after which a client that does not come back is forgotten, with its rooms and its unsent replies.",
+    meaning:
+      "Hours after which a client that does not come back is forgotten, with its rooms and its unsent replies.",
   },
   HOLDFAST_LOG_LEVEL: {
     fallback: "info",
@@ -54,8 +61,8 @@ export const settings = {
     fallback: "20000",
     allowed: "a whole number from 100 to 600000",
     meaning:
-      "Milliseconds after which a shutdown that has not finished is cut short, counted from the end of the lead time. " +
-      "What it cut is delivered after the next start.",
+      "Milliseconds after which a shutdown that has not finished is cut short, counted from the end of the lead " +
+      "time. What it cut is delivered after the next start.",
   },
 } as const satisfies Record<string, Setting>;
 
@@ -72,13 +79,15 @@ export class ConfigurationError extends Error {
 }
 
 /**
- * Reads `environment` into a frozen object. An empty variable counts as unset, because compose files and unit files
- * cannot express "unset" otherwise. Throws a `ConfigurationError` that names every wrong value.
+ * Reads `environment` into a frozen object. An empty variable counts as unset, because compose files and unit
+ * files cannot express "unset" otherwise. Throws a `ConfigurationError` that names every wrong value.
  */
 export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
   const problems: string[] = [];
 
-  /** Takes a value that `accept` turns into something, and notes the problem when it turns it into nothing. */
+  /**
+   * Takes a value that `accept` turns into something, and notes the problem when it turns it into nothing.
+   */
   function read<T>(name: SettingName, accept: (text: string) => T | undefined): T {
     const text = environment[name] || settings[name].fallback;
     const value = accept(text);
@@ -99,7 +108,8 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     host: read("HOST", (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined)),
     store: read("HOLDFAST_STORE", (text) => (/^(sqlite:.+|memory:)$/.test(text) ? text : undefined)),
     chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
-    node: read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9_]{3})?$/.test(text) ? text : undefined)) || undefined,
+    node:
+      read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9_]{3})?$/.test(text) ? text : undefined)) || undefined,
     retentionMs: read("HOLDFAST_RETENTION_HOURS", wholeNumber(1, 87_600)) * hourMs,
     sessionLifeMs: read("HOLDFAST_SESSION_HOURS", wholeNumber(1, 8760)) * hourMs,
     logLevel: read("HOLDFAST_LOG_LEVEL", (text) => logLevels.find((level) => level === text)),
@@ -123,8 +133,9 @@ const hourMs = 3_600_000;
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
 /**
- * Variables that begin like settings and are none: those of the test suite, and those that Kubernetes puts into every
- * pod for each service whose name begins with "holdfast" (`HOLDFAST_SERVICE_HOST`, `HOLDFAST_PORT_3000_TCP_ADDR`).
+ * Variables that begin like settings and are none: those of the test suite, and those that Kubernetes puts
+ * into every pod for each service whose name begins with "holdfast" (`HOLDFAST_SERVICE_HOST`,
+ * `HOLDFAST_PORT_3000_TCP_ADDR`).
  */
 const foreignNames = /^HOLDFAST_(TEST_|(.+_)?SERVICE_(HOST|PORT)(_|$)|(.+_)?PORT(_\d+_|$))/;
 

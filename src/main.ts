@@ -1,4 +1,7 @@
-/** One process: reads the environment, builds HTTP server, Socket.IO server and application, listens, and ends in order. */
+/**
+ * One process: reads the environment, builds HTTP server, Socket.IO server and application, listens, and ends
+ * in order.
+ */
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -11,13 +14,18 @@ import { Health } from "./http/health.ts";
 import { securityHeaders, staticFiles } from "./http/static-files.ts";
 
 const configuration = configurationOrExit();
-const log = pino({ level: configuration.logLevel, base: { node: configuration.node ?? process.pid } }, pino.destination(2));
+const log = pino(
+  { level: configuration.logLevel, base: { node: configuration.node ?? process.pid } },
+  pino.destination(2),
+);
 
 const health = new Health();
 const page = staticFiles(pageDirectory);
 const httpServer = createServer((request, response) => {
   if (health.handle(request, response) || page(request, response)) return;
-  response.writeHead(404, { ...securityHeaders, "content-type": "text/plain; charset=utf-8" }).end("Not found.\n");
+  response
+    .writeHead(404, { ...securityHeaders, "content-type": "text/plain; charset=utf-8" })
+    .end("Not found.\n");
 });
 
 const io = new Server(httpServer, {
@@ -50,7 +58,10 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
-/** Lets clients and handlers go in order, and exits: 0 when all of it was done, 1 when the time limit cut it short. */
+/**
+ * Lets clients and handlers go in order, and exits: 0 when all of it was done, 1 when the time limit cut it
+ * short.
+ */
 async function end(signal: NodeJS.Signals): Promise<void> {
   log.info({ signal, clients: io.engine.clientsCount }, "draining");
   health.readiness = "draining";
@@ -81,7 +92,9 @@ function configurationOrExit(): Configuration {
     return readConfiguration(process.env);
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    return exitOnStart(["Holdfast did not start:", ...error.problems, "See docs/CONFIGURATION.md."].join("\n  "));
+    return exitOnStart(
+      ["Holdfast did not start:", ...error.problems, "See docs/CONFIGURATION.md."].join("\n  "),
+    );
   }
 }
 
@@ -95,7 +108,7 @@ function listenProblem(error: NodeJS.ErrnoException): string {
         `Stop that one, or choose another port: PORT=${port === 65_535 ? 3000 : port + 1} npm start`
       );
     case "EACCES":
-      return `Port ${port} needs more rights than this process has. Choose one above 1023: PORT=3000 npm start`;
+      return `Port ${port} needs rights that this process lacks. Choose one above 1023: PORT=3000 npm start`;
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
       return `HOST=${host} is not an address of this machine. Try 127.0.0.1, or 0.0.0.0 for all of them.`;

@@ -3,9 +3,9 @@
 import { ChatError } from "./chat-error.ts";
 
 /**
- * One allowance per user, not per connection: more windows or a reconnect give no more. `burst` leaves room for what a
- * person writes while offline and the outbox then sends in one go. Memory is bounded by the users who were active
- * within the time that an empty allowance takes to fill up.
+ * One allowance per user, not per connection: more windows or a reconnect give no more. `burst` leaves room
+ * for what a person writes while offline and the outbox then sends in one go. Memory is bounded by the users
+ * who were active within the time that an empty allowance takes to fill up.
  */
 export class Allowances {
   readonly #burst: number;

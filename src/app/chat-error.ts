@@ -1,8 +1,14 @@
-/** What the chat says no with. A handler that throws one of these rejects the caller's emit with its code and message. */
+/**
+ * What the chat says no with. A handler that throws one of these rejects the caller's emit with its code and
+ * message.
+ */
 
 export class ChatError extends Error {
   readonly code: ChatErrorCode;
-  /** Socket.IO hands `data` of a middleware's error to the client; handlers' errors travel by code and message. */
+  /**
+   * Socket.IO hands `data` of a middleware's error to the client; handlers' errors travel by code and
+   * message.
+   */
   readonly data: { readonly code: ChatErrorCode };
 
   constructor(code: ChatErrorCode, message: string) {

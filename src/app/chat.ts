@@ -1,4 +1,7 @@
-/** The chat: rooms with history, direct messages with a mailbox, names. Every handler validates, acts and returns. */
+/**
+ * The chat: rooms with history, direct messages with a mailbox, names. Every handler validates, acts and
+ * returns.
+ */
 
 import type { Server, Socket } from "holdfast";
 import { Allowances } from "./allowance.ts";
@@ -27,7 +30,7 @@ export class Chat {
         socket.data.principal = parseSecret(socket.handshake.auth["secret"]);
         next();
       } catch (error) {
-        next(error as Error);
+        next(error instanceof Error ? error : new Error(String(error)));
       }
     });
     this.#io.on("connection", (socket) => {
@@ -53,7 +56,9 @@ export class Chat {
     });
   }
 
-  /** The first event of a page: who one is. From here on direct messages arrive, those of the time away first. */
+  /**
+   * The first event of a page: who one is. From here on direct messages arrive, those of the time away first.
+   */
   readonly #hello = async (socket: Socket, _input: unknown): Promise<object> => {
     const user: string = socket.data.principal;
     await socket.join(mailboxOf(user), { cursor: mailboxOf(user), show: true });
@@ -78,7 +83,10 @@ export class Chat {
     return person;
   };
 
-  /** Newcomers get the latest entries first, as ordinary events. Members of old have them, or ask for `history`. */
+  /**
+   * Newcomers get the latest entries first, as ordinary events. Members of old have them, or ask for
+   * `history`.
+   */
   readonly #join = async (socket: Socket, input: unknown): Promise<object> => {
     const room = parseRoom(input);
     this.#asking.take(socket.data.principal, performance.now());
@@ -106,15 +114,19 @@ export class Chat {
     const room = parseRoom(input);
     const { id, text } = parseMessage(input);
     const from = this.#writer(socket);
-    if (!socket.rooms.has(streamOf(room))) throw new ChatError("not_in_room", `You are not in the room ${room}.`);
+    if (!socket.rooms.has(streamOf(room)))
+      throw new ChatError("not_in_room", `You are not in the room ${room}.`);
     this.#sending.take(from.user, performance.now());
-    const { offset } = await this.#io.to(streamOf(room)).publish("message", { id, room, from, text, at: Date.now() });
+    const { offset } = await this.#io
+      .to(streamOf(room))
+      .publish("message", { id, room, from, text, at: Date.now() });
     return { offset };
   };
 
   /**
-   * Two copies: one into the mailbox of the addressee, online or not, and one into the writer's own. A crash between the
-   * two makes the handler run again, and the idempotency key that each publish carries keeps the first copy single.
+   * Two copies: one into the mailbox of the addressee, online or not, and one into the writer's own. A crash
+   * between the two makes the handler run again, and the idempotency key that each publish carries keeps the
+   * first copy single.
    */
   readonly #direct = async (socket: Socket, input: unknown): Promise<object> => {
     const addressee = parseName({ name: (input as { to?: unknown } | null)?.to });
@@ -144,7 +156,11 @@ export class Chat {
     });
     const wanted = isMailbox ? "direct" : "message";
     const entries = page.entries.filter(({ event }) => event === wanted);
-    return { low: page.low, head: page.head, entries: entries.map(({ offset, args }) => ({ offset, message: args[0] })) };
+    return {
+      low: page.low,
+      head: page.head,
+      entries: entries.map(({ offset, args }) => ({ offset, message: args[0] })),
+    };
   };
 
   #personCalled(name: string): Person {

@@ -1,4 +1,7 @@
-/** Parses what clients send into what the chat works with, or refuses it with a sentence that the page can show. */
+/**
+ * Parses what clients send into what the chat works with, or refuses it with a sentence that the page can
+ * show.
+ */
 
 import { createHash } from "node:crypto";
 import { ChatError } from "./chat-error.ts";
@@ -15,8 +18,8 @@ export const limits = {
 } as const;
 
 /**
- * The user behind a device secret: a hash, so that neither store nor logs hold what would let somebody in. Throws
- * `secret_wrong` unless the secret has the 32 bytes, in base64url, that the page draws for it.
+ * The user behind a device secret: a hash, so that neither store nor logs hold what would let somebody in.
+ * Throws `secret_wrong` unless the secret has the 32 bytes, in base64url, that the page draws for it.
  */
 export function parseSecret(input: unknown): string {
   if (typeof input !== "string" || !/^[\w-]{43}$/.test(input)) {
@@ -27,7 +30,8 @@ export function parseSecret(input: unknown): string {
 
 export function parseMessage(input: unknown): Message {
   const { id, text } = parseObject(input);
-  if (typeof id !== "string" || !/^[\w-]{8,40}$/.test(id)) throw new ChatError("input_wrong", "The message has no id.");
+  if (typeof id !== "string" || !/^[\w-]{8,40}$/.test(id))
+    throw new ChatError("input_wrong", "The message has no id.");
   if (typeof text !== "string") throw new ChatError("input_wrong", "The message has no text.");
   // Control characters have no look; line breaks and tabs do.
   const shown = text.replace(/[^\P{Cc}\n\t]/gu, "").trim();
@@ -58,7 +62,8 @@ export function parseName(input: unknown): string {
   if (shown.length > limits.nameCharactersMax || !/^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'_-]*$/u.test(shown)) {
     throw new ChatError(
       "name_wrong",
-      `A name begins with a letter or digit, has at most ${limits.nameCharactersMax} characters and no signs but . ' _ -`,
+      `A name begins with a letter or digit, has at most ${limits.nameCharactersMax} characters, ` +
+        "and no signs but . ' _ -",
     );
   }
   return shown;
@@ -75,7 +80,8 @@ export function parseBefore(input: unknown): number | undefined {
 }
 
 function parseObject(input: unknown): Readonly<Record<string, unknown>> {
-  if (typeof input !== "object" || input === null) throw new ChatError("input_wrong", "The request has no fields.");
+  if (typeof input !== "object" || input === null)
+    throw new ChatError("input_wrong", "The request has no fields.");
   return input as Readonly<Record<string, unknown>>;
 }
 

@@ -6,8 +6,9 @@ import { DatabaseSync } from "node:sqlite";
 import { ChatError } from "./chat-error.ts";
 
 /**
- * A name belongs to whoever claimed it first, for good: a person who takes another name keeps the former one too, so
- * that nobody can step into an identity that others remember. Calls are synchronous; a claim takes one small write.
+ * A name belongs to whoever claimed it first, for good: a person who takes another name keeps the former one
+ * too, so that nobody can step into an identity that others remember. Calls are synchronous; a claim takes
+ * one small write.
  */
 export class NameRegistry {
   readonly #database: DatabaseSync;
@@ -30,8 +31,8 @@ export class NameRegistry {
   }
 
   /**
-   * Gives `name` to `user`. Claiming a name that one holds makes it the one in use, so a claim that is run again after
-   * a crash changes nothing. Throws `name_taken`, or `names_used_up` for a user's sixth name.
+   * Gives `name` to `user`. Claiming a name that one holds makes it the one in use, so a claim that is run
+   * again after a crash changes nothing. Throws `name_taken`, or `names_used_up` for a user's sixth name.
    */
   claim(name: string, user: string): void {
     const spelling = name.toLowerCase();
@@ -40,7 +41,10 @@ export class NameRegistry {
     try {
       const holder = this.#database.prepare("SELECT user FROM names WHERE spelling = ?").get(spelling);
       if (holder !== undefined && holder["user"] !== user) {
-        throw new ChatError("name_taken", `Somebody else is called ${name} here. Please choose another name.`);
+        throw new ChatError(
+          "name_taken",
+          `Somebody else is called ${name} here. Please choose another name.`,
+        );
       }
       const held = this.#database
         .prepare("SELECT count(*) AS count, coalesce(max(taken), 0) AS taken FROM names WHERE user = ?")
@@ -60,7 +64,9 @@ export class NameRegistry {
 
   /** The name that `user` goes by. */
   nameOf(user: string): string | undefined {
-    const row = this.#database.prepare("SELECT name FROM names WHERE user = ? ORDER BY taken DESC LIMIT 1").get(user);
+    const row = this.#database
+      .prepare("SELECT name FROM names WHERE user = ? ORDER BY taken DESC LIMIT 1")
+      .get(user);
     return row?.["name"] as string | undefined;
   }
 

@@ -47,10 +47,14 @@ test.each([undefined, null, 7, "text", [], {}, { id: "short", text: "x" }, { id:
 test("a message is trimmed, freed of control characters, and bounded", () => {
   const id = "message-1";
   expect(parseMessage({ id, text: "  one\u0000\u0007\n\ttwo \n" })).toEqual({ id, text: "one\n\ttwo" });
-  expect(() => parseMessage({ id, text: " \u0000 " })).toThrow(expect.objectContaining({ code: "text_empty" }));
+  expect(() => parseMessage({ id, text: " \u0000 " })).toThrow(
+    expect.objectContaining({ code: "text_empty" }),
+  );
   const longest = "x".repeat(limits.textCharactersMax);
   expect(parseMessage({ id, text: longest }).text).toBe(longest);
-  expect(() => parseMessage({ id, text: `${longest}x` })).toThrow(expect.objectContaining({ code: "text_too_long" }));
+  expect(() => parseMessage({ id, text: `${longest}x` })).toThrow(
+    expect.objectContaining({ code: "text_too_long" }),
+  );
 });
 
 test("room names have one spelling, and cannot be mistaken for a mailbox or a session", () => {

@@ -2,7 +2,10 @@
 
 import type { Server } from "holdfast";
 
-/** Gathers the comings and goings of `gatherMs` into one event per room, so that a crowd arriving costs one, not n. */
+/**
+ * Gathers the comings and goings of `gatherMs` into one event per room, so that a crowd arriving costs one,
+ * not n.
+ */
 export class Presence {
   readonly #io: Server;
   readonly #nameOf: (user: string) => string | undefined;

@@ -22,7 +22,8 @@ beforeAll(async () => {
   writeFileSync(join(folder, "site", "notes.unknown"), "left out");
   const page = staticFiles(join(folder, "site"));
   server = createServer((incoming, response) => {
-    if (!health.handle(incoming, response) && !page(incoming, response)) response.writeHead(404).end("nothing here");
+    if (!health.handle(incoming, response) && !page(incoming, response))
+      response.writeHead(404).end("nothing here");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 });
@@ -93,7 +94,7 @@ test("HEAD has the headers without the body, other methods are refused", async (
   expect(posted.headers.allow).toBe("GET, HEAD");
 });
 
-test("a draining process stays alive and is no longer ready: 404, which proxies read as 'finish what you have'", async () => {
+test("a draining process is alive and not ready, and says so with 404", async () => {
   expect((await ask("/readyz")).status).toBe(404);
   health.readiness = "ready";
   expect((await ask("/readyz")).status).toBe(200);
@@ -103,16 +104,26 @@ test("a draining process stays alive and is no longer ready: 404, which proxies 
 });
 
 /** Sends a path exactly as it is written; `fetch` would tidy it up first. */
-function ask(path: string, options: { method?: string; headers?: Record<string, string> } = {}): Promise<Answer> {
+function ask(
+  path: string,
+  options: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
   const { port } = server.address() as AddressInfo;
   return new Promise((resolve, reject) => {
-    const outgoing = request({ port, host: "127.0.0.1", path, agent: false, timeout: 5000, ...options }, (response) => {
-      const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) }),
-      );
-    });
+    const outgoing = request(
+      { port, host: "127.0.0.1", path, agent: false, timeout: 5000, ...options },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on("data", (part: Buffer) => parts.push(part));
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(parts),
+          }),
+        );
+      },
+    );
     outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer for ${path}`)));
     outgoing.on("error", reject).end();
   });

@@ -1,4 +1,6 @@
-/** A folder of small files, read once and served from memory: what is not in the folder cannot be asked for. */
+/**
+ * A folder of small files, read once and served from memory: what is not in the folder cannot be asked for.
+ */
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -8,11 +10,14 @@ import { gzipSync } from "node:zlib";
 import { pathOf } from "./request-path.ts";
 
 /**
- * Reads `directory` and returns a handler that answers GET and HEAD for its files, and returns false for every other
- * path. `index.html` also answers for its folder. Files of unknown type are left out. The folder is trusted and held in
- * memory: above `folderBytesMax` it is refused, because this is for a page, not for downloads.
+ * Reads `directory` and returns a handler that answers GET and HEAD for its files, and returns false for
+ * every other path. `index.html` also answers for its folder. Files of unknown type are left out. The folder
+ * is trusted and held in memory: above `folderBytesMax` it is refused, because this is for a page, not for
+ * downloads.
  */
-export function staticFiles(directory: string): (request: IncomingMessage, response: ServerResponse) => boolean {
+export function staticFiles(
+  directory: string,
+): (request: IncomingMessage, response: ServerResponse) => boolean {
   const files = readFolder(directory);
 
   return (request, response) => {
@@ -23,31 +28,33 @@ export function staticFiles(directory: string): (request: IncomingMessage, respo
       response.writeHead(405, { allow: "GET, HEAD" }).end();
       return true;
     }
-    const zipped = file.zipped !== undefined && acceptsGzip(request.headers["accept-encoding"]);
+    const zipped = acceptsGzip(request.headers["accept-encoding"]) ? file.zipped : undefined;
     // Each encoding is its own representation and has its own tag (RFC 9110, 8.8.3.3).
-    const tag = zipped ? `"${file.hash}-gzip"` : `"${file.hash}"`;
+    const tag = zipped === undefined ? `"${file.hash}"` : `"${file.hash}-gzip"`;
     const headers = { ...securityHeaders, "cache-control": "no-cache", etag: tag, vary: "accept-encoding" };
     if (names(request.headers["if-none-match"], tag)) {
       response.writeHead(304, headers).end();
       return true;
     }
-    const body = zipped ? (file.zipped as Buffer) : file.body;
+    const body = zipped ?? file.body;
     response.writeHead(200, {
       ...headers,
       "content-type": file.type,
       "content-length": body.length,
-      ...(zipped ? { "content-encoding": "gzip" } : {}),
+      ...(zipped === undefined ? {} : { "content-encoding": "gzip" }),
     });
     response.end(request.method === "HEAD" ? undefined : body);
     return true;
   };
 }
 
-/** What every answer of the page carries: it loads nothing foreign, runs nothing inline, and nobody frames it. */
+/**
+ * What every answer of the page carries: it loads nothing foreign, runs nothing inline, and nobody frames it.
+ */
 export const securityHeaders = {
   "content-security-policy":
-    "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; " +
-    "frame-ancestors 'none'",
+    "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; " +
+    "form-action 'self'; frame-ancestors 'none'",
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
@@ -63,13 +70,16 @@ function readFolder(directory: string): ReadonlyMap<string, File> {
     const body = readFileSync(name);
     folderBytes += body.length;
     if (folderBytes > folderBytesMax) {
-      throw new Error(`${directory} holds more than ${folderBytesMax} bytes; serve it from a web server instead`);
+      throw new Error(
+        `${directory} holds more than ${folderBytesMax} bytes; serve it from a web server instead`,
+      );
     }
     const hash = createHash("sha256").update(body).digest("base64url").slice(0, 22);
     const zipped = body.length >= zippedBytesMin ? gzipSync(body, { level: 9 }) : undefined;
     const path = `/${relative(directory, name).split(sep).join("/")}`;
     files.set(path, { type, body, zipped, hash });
-    if (path.endsWith("/index.html")) files.set(path.slice(0, -"index.html".length), { type, body, zipped, hash });
+    if (path.endsWith("/index.html"))
+      files.set(path.slice(0, -"index.html".length), { type, body, zipped, hash });
   }
   return files;
 }

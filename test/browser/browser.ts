@@ -22,7 +22,11 @@ if (chromiumPath === undefined) {
 /** Starts a browser that ends with `owner`. */
 export async function startBrowser(owner: Owner): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error("no chromium on the PATH: apt-get install chromium");
-  const browser = await chromium.launch({ executablePath: chromiumPath, args: [...browserArguments], timeout: 30_000 });
+  const browser = await chromium.launch({
+    executablePath: chromiumPath,
+    args: [...browserArguments],
+    timeout: 30_000,
+  });
   owner.onTestFinished(() => browser.close());
   return browser;
 }
@@ -55,7 +59,10 @@ function isExecutable(path: string): boolean {
 
 const pictureFolder = fileURLToPath(new URL("./screenshots", import.meta.url));
 
-/** No sandbox, because test machines run as root; the rest keeps the browser from talking to anybody but the test. */
+/**
+ * No sandbox, because test machines run as root; the rest keeps the browser from talking to anybody but the
+ * test.
+ */
 const browserArguments = [
   "--headless=new",
   "--no-sandbox",

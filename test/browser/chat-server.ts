@@ -30,7 +30,9 @@ export async function startChatServer(owner: Owner): Promise<ChatServer> {
   return { child, url: `http://localhost:${port}`, ready };
 }
 
-/** A port that was free a moment ago. It has to be known beforehand, because a restart must take the same one. */
+/**
+ * A port that was free a moment ago. It has to be known beforehand, because a restart must take the same one.
+ */
 async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));

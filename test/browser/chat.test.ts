@@ -8,7 +8,7 @@ import { startChatServer } from "./chat-server.ts";
 import { ChatWindow } from "./chat-window.ts";
 
 browserTest(
-  "G1 G2 G6: the server is killed in mid-conversation and started again, and every message is there once, in order",
+  "G1 G2 G6: killed in mid-conversation and started again, the server has every message once, in order",
   { timeout: 120_000 },
   async (owner) => {
     const server = await startChatServer(owner);
@@ -34,10 +34,13 @@ browserTest(
     server.child.restart();
     await server.ready();
     for (const window of [ada, grace]) await allStored(window, count);
-    await until(async () => (await ada.texts()).length >= 2 * count && (await grace.texts()).length >= 2 * count, {
-      what: "all messages in both windows",
-      deadlineMs: 20_000,
-    });
+    await until(
+      async () => (await ada.texts()).length >= 2 * count && (await grace.texts()).length >= 2 * count,
+      {
+        what: "all messages in both windows",
+        deadlineMs: 20_000,
+      },
+    );
 
     const texts = await ada.texts();
     expect(await grace.texts()).toEqual(texts);
@@ -64,12 +67,18 @@ browserTest(
     await ada.takeName("Ada");
     await grace.takeName("Grace");
     await ada.say("before");
-    await until(async () => (await grace.texts()).includes("before"), { what: "the first message", deadlineMs: 10_000 });
+    await until(async () => (await grace.texts()).includes("before"), {
+      what: "the first message",
+      deadlineMs: 10_000,
+    });
 
     // The page's processes stand still, as those of a laptop with its lid down: no timer, no ping, no event.
     const wake = await sleep(sleeper, owner);
     await ada.say("while asleep");
-    await until(async () => (await ada.marked("stored")) === 2, { what: "the second message stored", deadlineMs: 10_000 });
+    await until(async () => (await ada.marked("stored")) === 2, {
+      what: "the second message stored",
+      deadlineMs: 10_000,
+    });
     await server.child.kill("SIGKILL");
     server.child.restart();
     await server.ready();
@@ -77,7 +86,10 @@ browserTest(
     await allStored(ada, 3);
     wake();
 
-    await until(async () => (await grace.texts()).length >= 3, { what: "Grace to catch up", deadlineMs: 30_000 });
+    await until(async () => (await grace.texts()).length >= 3, {
+      what: "Grace to catch up",
+      deadlineMs: 30_000,
+    });
     await grace.say("good morning");
     await allStored(grace, 1);
     const texts = ["before", "while asleep", "after the crash", "good morning"];
@@ -114,7 +126,10 @@ browserTest(
     await allStored(ada, 6);
     await allStored(grace, 5);
     for (const window of [ada, grace]) {
-      await until(async () => (await window.texts()).length >= 11, { what: "eleven messages", deadlineMs: 20_000 });
+      await until(async () => (await window.texts()).length >= 11, {
+        what: "eleven messages",
+        deadlineMs: 20_000,
+      });
     }
     expect((await ada.texts()).filter((text) => text.startsWith("Ada"))).toEqual(numbered("Ada says", 6));
     expect(await grace.texts()).toEqual(await ada.texts());
@@ -134,7 +149,10 @@ browserTest(
     await before.takeName("Grace");
     await before.page.close();
 
-    const ada = await ChatWindow.open(await browser.newContext({ ...desktop, colorScheme: "dark" }), server.url);
+    const ada = await ChatWindow.open(
+      await browser.newContext({ ...desktop, colorScheme: "dark" }),
+      server.url,
+    );
     await ada.takeName("Ada");
     await ada.page.getByRole("button", { name: "Write to somebody" }).click();
     await ada.page.getByLabel("Their name").fill("nobody at all");
@@ -186,7 +204,9 @@ browserTest(
     await ada.say("three");
     await until(async () => (await ada.marked("waiting")) === 2, { what: "two waiting messages" });
     await ada.page.reload();
-    await until(async () => (await ada.marked("waiting")) === 2, { what: "two waiting messages after the reload" });
+    await until(async () => (await ada.marked("waiting")) === 2, {
+      what: "two waiting messages after the reload",
+    });
     await context.unroute(isConnection);
 
     await allStored(ada, 3);
@@ -206,7 +226,10 @@ browserTest(
     await talk(ada, "Ada says", 70);
     await allStored(ada, 70);
 
-    const grace = await ChatWindow.open(await browser.newContext({ ...phone, colorScheme: "light" }), server.url);
+    const grace = await ChatWindow.open(
+      await browser.newContext({ ...phone, colorScheme: "light" }),
+      server.url,
+    );
     await picture(grace.page, "phone-light-name");
     await grace.takeName("Grace");
     await until(async () => (await grace.texts()).length >= 50, { what: "the last fifty" });
@@ -220,7 +243,8 @@ browserTest(
     await earlier.click();
     await until(async () => (await grace.texts()).length >= 70, { what: "all seventy" });
     expect(await grace.texts()).toEqual(numbered("Ada says", 70));
-    // The button goes away, and a name moves up to the first message: nothing else may move what one was reading.
+    // The button goes away, and a name moves up to the first message: nothing else may move what one was
+    // reading.
     expect(Math.abs(((await anchor.boundingBox())?.y ?? Number.NaN) - top)).toBeLessThan(40);
     await earlier.waitFor({ state: "hidden" });
     expect([...ada.complaints, ...grace.complaints]).toEqual([]);
@@ -238,12 +262,18 @@ function numbered(words: string, count: number): string[] {
 
 /** Waits until `count` of the window's own messages are confirmed and none is in any other state. */
 async function allStored(window: ChatWindow, count: number): Promise<void> {
-  await until(async () => (await window.marked("stored")) === count, { what: `${count} stored`, deadlineMs: 30_000 });
+  await until(async () => (await window.marked("stored")) === count, {
+    what: `${count} stored`,
+    deadlineMs: 30_000,
+  });
   for (const mark of ["waiting", "sent", "failed"] as const) expect(await window.marked(mark)).toBe(0);
 }
 
 /** Stops the page processes of `browser`; the returned function lets them go on. */
-async function sleep(browser: Browser, owner: { onTestFinished(end: () => void): void }): Promise<() => void> {
+async function sleep(
+  browser: Browser,
+  owner: { onTestFinished(end: () => void): void },
+): Promise<() => void> {
   const processes = await pageProcesses(browser);
   expect(processes.length).toBeGreaterThan(0);
   const wake = (): void => {
@@ -261,4 +291,9 @@ async function blockWebSocket(context: BrowserContext): Promise<void> {
 }
 
 const desktop = { viewport: { width: 1280, height: 800 }, colorScheme: "light", locale: "en-GB" } as const;
-const phone = { viewport: { width: 390, height: 844 }, colorScheme: "dark", locale: "en-GB", hasTouch: true } as const;
+const phone = {
+  viewport: { width: 390, height: 844 },
+  colorScheme: "dark",
+  locale: "en-GB",
+  hasTouch: true,
+} as const;

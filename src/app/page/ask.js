@@ -34,13 +34,16 @@ export function ask(question) {
     if (isBusy) return;
     isBusy = true;
     submit.setAttribute("aria-disabled", "true");
-    question.action(line).then(
-      () => dialog.close(),
-      (error) => show(error.message),
-    ).finally(() => {
-      isBusy = false;
-      submit.removeAttribute("aria-disabled");
-    });
+    question
+      .action(line)
+      .then(
+        () => dialog.close(),
+        (error) => show(error.message),
+      )
+      .finally(() => {
+        isBusy = false;
+        submit.removeAttribute("aria-disabled");
+      });
   };
   cancel.onclick = () => dialog.close();
   // Escape closes a dialog, unless the page cannot go on without its answer.

@@ -53,7 +53,8 @@ export class Composer {
     const length = draft.value.trim().length;
     form.classList.toggle("ready", length > 0 && length <= charactersMax);
     const left = charactersMax - length;
-    note.textContent = left < 0 ? `${-left} characters too many` : left < 200 ? `${left} characters left` : "";
+    note.textContent =
+      left < 0 ? `${-left} characters too many` : left < 200 ? `${left} characters left` : "";
     this.actions.changed(draft.value);
   }
 }

@@ -1,16 +1,25 @@
 // @ts-check
-/** One conversation as the page knows it: stored entries in the order of their offsets, then what is still unsettled. */
+/**
+ * One conversation as the page knows it: stored entries in the order of their offsets, then what is still
+ * unsettled.
+ */
 
-/** Above this many, entries far up are let go when the reader is at the end; "load earlier" brings them back. */
+/**
+ * Above this many, entries far up are let go when the reader is at the end; "load earlier" brings them back.
+ */
 const entriesMax = 600;
 
 export class Conversation {
-  /** @param {{ key: string, kind: "room" | "direct", title: string, stream: string, peer?: string }} identity */
+  /**
+   * @param {{ key: string, kind: "room" | "direct", title: string, stream: string, peer?: string }} identity
+   */
   constructor({ key, kind, title, stream, peer }) {
     this.key = key;
     this.kind = kind;
     this.title = title;
-    /** Whose offsets the entries carry: the room's stream, or the mailbox that all direct conversations share. */
+    /**
+     * Whose offsets the entries carry: the room's stream, or the mailbox that all direct conversations share.
+     */
     this.stream = stream;
     /** The other person's user id, in a direct conversation. */
     this.peer = peer;
@@ -20,7 +29,9 @@ export class Conversation {
     this.pending = [];
     /** @type {{ before: number, text: string }[]} */
     this.gaps = [];
-    /** The first offset that the server still keeps; undefined until it has told. @type {number | undefined} */
+    /**
+     * The first offset that the server still keeps; undefined until it has told. @type {number | undefined}
+     */
     this.low = undefined;
     /** History has been loaded down to this offset. @type {number | undefined} */
     this.loadedFrom = undefined;
@@ -33,7 +44,8 @@ export class Conversation {
   }
 
   /**
-   * Puts a stored entry into its place, and retires the pending message that it was. False when it is known already.
+   * Puts a stored entry into its place, and retires the pending message that it was. False when it is known
+   * already.
    * @param {Entry} entry
    */
   add(entry) {
@@ -82,7 +94,8 @@ export class Conversation {
 }
 
 /**
- * @typedef {{ offset: number, id: string, user: string, name: string, text: string, at: number, isOwn: boolean }} Entry
+ * @typedef {{ offset: number, id: string, user: string, name: string, text: string, at: number, isOwn:
+ *   boolean }} Entry
  * @typedef {"waiting" | "sent" | "stored" | "failed"} Mark
  * @typedef {object} Pending
  * @property {string} id made by this page; the stored entry carries it too, and so is recognised

@@ -23,7 +23,10 @@ export function make(tag, className, ...children) {
   return made;
 }
 
-/** A mark out of the sprite in index.html, hidden from screen readers: the words beside it say the same. @param {string} name */
+/**
+ * A mark out of the sprite in index.html, hidden from screen readers: the words beside it say the same.
+ * @param {string} name
+ */
 export function drawing(name) {
   const namespace = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(namespace, "svg");

@@ -1,12 +1,18 @@
 // @ts-check
-/** What the browser remembers: on the device (who one is, what one has read) and in this window (what is unsent). */
+/**
+ * What the browser remembers: on the device (who one is, what one has read) and in this window (what is
+ * unsent).
+ */
 
 /** The secret by which this device owns its name; made once. It leaves the device only towards its server. */
 export function deviceSecret() {
   const known = read(localStorage, "secret");
   if (typeof known === "string") return known;
   const bytes = crypto.getRandomValues(new Uint8Array(32));
-  const secret = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+  const secret = btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace("=", "");
   write(localStorage, "secret", secret);
   return secret;
 }

@@ -2,7 +2,16 @@
 /** Shows the messages of one conversation, and keeps the reader's place. */
 
 import { arrange, drawing, element, make } from "./elements.js";
-import { counted, dayInWords, dayOf, hueOf, initialsOf, markExplanations, markWords, timeOf } from "./words.js";
+import {
+  counted,
+  dayInWords,
+  dayOf,
+  hueOf,
+  initialsOf,
+  markExplanations,
+  markWords,
+  timeOf,
+} from "./words.js";
 
 const scroll = element("scroll", HTMLElement);
 const list = element("messages", HTMLOListElement);
@@ -17,7 +26,10 @@ const togetherMs = 5 * 60_000;
 const endPixels = 64;
 
 export class MessageList {
-  /** @param {{ retry(id: string): void, loadEarlier(): void, writeTo(name: string): void, read(): void }} actions */
+  /**
+   * @param {{ retry(id: string): void, loadEarlier(): void, writeTo(name: string): void, read(): void }}
+   *   actions
+   */
   constructor(actions) {
     this.actions = actions;
     /** @type {import("./conversation.js").Conversation | undefined} */
@@ -53,9 +65,9 @@ export class MessageList {
     const anchor = this.isAtEnd ? undefined : this.#anchor();
     const items = this.#itemsOf(conversation, self);
     arrange(list, items);
-    if (this.isAtEnd) scroll.scrollTop = scroll.scrollHeight;
-    else if (anchor) scroll.scrollTop += anchor.item.offsetTop - anchor.top;
 
+    // A button that goes away must not take the keyboard's place on the page with it.
+    if (!conversation.hasEarlier && document.activeElement === earlier) scroll.focus({ preventScroll: true });
     earlier.hidden = !conversation.hasEarlier;
     earlier.textContent = conversation.isLoading ? "Loading…" : "Load earlier messages";
     beginning.hidden = conversation.hasEarlier || conversation.low === undefined;
@@ -63,9 +75,17 @@ export class MessageList {
       conversation.kind === "room"
         ? `This is the beginning of #${conversation.title}.`
         : `Only you and ${conversation.title} see this. It waits for whoever is away.`;
+    // Last, when everything above has its height. The anchor's element may have been built anew, its id is
+    // the same.
+    const anchored = anchor && this.items.get(anchor.id)?.item;
+    if (this.isAtEnd) scroll.scrollTop = scroll.scrollHeight;
+    else if (anchored) scroll.scrollTop += anchored.offsetTop - anchor.top;
     latest.hidden = this.isAtEnd;
     const unread = conversation.unread;
-    latest.replaceChildren(drawing("down"), unread > 0 ? counted(unread, "new message", "new messages") : "Latest");
+    latest.replaceChildren(
+      drawing("down"),
+      unread > 0 ? counted(unread, "new message", "new messages") : "Latest",
+    );
   }
 
   #scrolled() {
@@ -75,10 +95,15 @@ export class MessageList {
     latest.hidden = this.isAtEnd;
   }
 
-  /** The first item in view and where it stands; after changes above it, it stands there again. */
+  /**
+   * The first message in view and where it stands; after changes above it, it stands there again. Not the
+   * name of a day, which moves up to the earliest message of that day.
+   */
   #anchor() {
     for (const { item } of this.items.values()) {
-      if (item.isConnected && item.offsetTop + item.offsetHeight > scroll.scrollTop) return { item, top: item.offsetTop };
+      if (item.dataset["id"] === undefined || !item.isConnected) continue;
+      if (item.offsetTop + item.offsetHeight > scroll.scrollTop)
+        return { id: item.dataset["id"], top: item.offsetTop };
     }
     return undefined;
   }
@@ -97,7 +122,8 @@ export class MessageList {
         return;
       }
       const day = dayOf(line.at);
-      const isNewDay = previous?.kind !== "message" ? !hasDayBefore(lines, index, day) : dayOf(previous.at) !== day;
+      const isNewDay =
+        previous?.kind !== "message" ? !hasDayBefore(lines, index, day) : dayOf(previous.at) !== day;
       if (isNewDay) {
         const words = dayInWords(line.at, now);
         this.#keep(items, `day ${day}`, words, () => make("li", "day", make("span", "", words)));
@@ -105,8 +131,8 @@ export class MessageList {
       const isFirst = isNewDay || !isTogether(previous, line);
       const isLast = !isTogether(line, following);
       const signature = [line.mark, line.reason, line.name, isFirst, isLast].join("\n");
-      // The id stays the same when a pending message becomes a stored one, and so does its element. Should the server
-      // ever hold one id twice, both are shown: the page hides no fault.
+      // The id stays the same when a pending message becomes a stored one, and so does its element. Should
+      // the server ever hold one id twice, both are shown: the page hides no fault.
       const key = items.has(line.id) ? `${line.id} again ${index}` : line.id;
       this.#keep(items, key, signature, () => this.#messageItem(line, isFirst, isLast));
     });
@@ -125,7 +151,10 @@ export class MessageList {
 
   /** @param {MessageLine} line @param {boolean} isFirst @param {boolean} isLast */
   #messageItem(line, isFirst, isLast) {
-    const item = make("li", `message${line.isOwn ? " own" : ""}${isFirst ? " first" : ""}${isLast ? " last" : ""}`);
+    const item = make(
+      "li",
+      `message${line.isOwn ? " own" : ""}${isFirst ? " first" : ""}${isLast ? " last" : ""}`,
+    );
     item.dataset["id"] = line.id;
     const time = make("time", "", timeOf(line.at));
     time.dateTime = new Date(line.at).toISOString();
@@ -152,10 +181,19 @@ export class MessageList {
     return item;
   }
 
-  /** The honest part: what is known about this message, in a drawing and in words. @param {MessageLine} line @param {HTMLElement} time */
+  /**
+   * The honest part: what is known about this message, in a drawing and in words. @param {MessageLine} line
+   * @param {HTMLElement} time
+   */
   #foot(line, time) {
-    const words = line.mark === "failed" && line.reason ? `${markWords.failed}: ${line.reason}` : markWords[line.mark];
-    const mark = make("span", "mark", drawing(line.mark), make("span", line.mark === "stored" ? "unseen" : "", words));
+    const words =
+      line.mark === "failed" && line.reason ? `${markWords.failed}: ${line.reason}` : markWords[line.mark];
+    const mark = make(
+      "span",
+      "mark",
+      drawing(line.mark),
+      make("span", line.mark === "stored" ? "unseen" : "", words),
+    );
     mark.title = markExplanations[line.mark];
     const foot = make("div", "foot", time, mark);
     if (line.mark === "failed") {
@@ -189,7 +227,10 @@ function linesOf(conversation, self) {
   return lines;
 }
 
-/** A notice between two messages of one day starts no day. @param {Line[]} lines @param {number} index @param {string} day */
+/**
+ * A notice between two messages of one day starts no day. @param {Line[]} lines @param {number} index @param
+ * {string} day
+ */
 function hasDayBefore(lines, index, day) {
   for (let before = index - 1; before >= 0; before--) {
     const line = lines[before];
@@ -201,7 +242,9 @@ function hasDayBefore(lines, index, day) {
 /** @param {Line | undefined} one @param {Line | undefined} other */
 function isTogether(one, other) {
   if (one?.kind !== "message" || other?.kind !== "message") return false;
-  return one.user === other.user && dayOf(one.at) === dayOf(other.at) && Math.abs(other.at - one.at) < togetherMs;
+  return (
+    one.user === other.user && dayOf(one.at) === dayOf(other.at) && Math.abs(other.at - one.at) < togetherMs
+  );
 }
 
 /** @param {string} text */
@@ -210,7 +253,7 @@ function gapItem(text) {
 }
 
 /**
- * @typedef {{ kind: "message", id: string, user: string, name: string, text: string, at: number, isOwn: boolean,
- *   mark: import("./conversation.js").Mark, reason: string | undefined }} MessageLine
+ * @typedef {{ kind: "message", id: string, user: string, name: string, text: string, at: number, isOwn:
+ *   boolean, mark: import("./conversation.js").Mark, reason: string | undefined }} MessageLine
  * @typedef {MessageLine | { kind: "gap", before: number, text: string }} Line
  */

@@ -13,7 +13,9 @@ const selfState = element("self-state", HTMLElement);
 const backBadge = element("back-badge", HTMLElement);
 const back = element("back", HTMLButtonElement);
 
-/** Elements by conversation key, kept so that the focus stays where it is. @type {Map<string, HTMLLIElement>} */
+/**
+ * Elements by conversation key, kept so that the focus stays where it is. @type {Map<string, HTMLLIElement>}
+ */
 const items = new Map();
 
 /**
@@ -47,7 +49,10 @@ export function showSidebar({ conversations, open, user, name, isOnline, choose 
   );
 }
 
-/** @param {import("./conversation.js").Conversation} conversation @param {boolean} isOpen @param {(key: string) => void} choose */
+/**
+ * @param {import("./conversation.js").Conversation} conversation @param {boolean} isOpen @param {(key:
+ *   string) => void} choose
+ */
 function itemOf(conversation, isOpen, choose) {
   const { key, kind, title, peer, unread } = conversation;
   let item = items.get(key);

@@ -11,10 +11,16 @@ export class Wire {
     this.listeners = listeners;
     /** Whether this window has met the server since it was loaded. */
     this.hasMet = false;
-    /** Messages without a final word, and failed ones that wait for a decision. @type {Map<string, Pending>} */
+    /**
+     * Messages without a final word, and failed ones that wait for a decision. @type {Map<string, Pending>}
+     */
     this.pending = new Map(rememberedPending().map((pending) => [pending.id, pending]));
-    /** Messages that an earlier life of this window put into the outbox; nobody here waits for their replies. */
-    this.inherited = new Set([...this.pending.values()].filter(({ mark }) => mark !== "failed").map(({ id }) => id));
+    /**
+     * Messages that an earlier life of this window put into the outbox; nobody here waits for their replies.
+     */
+    this.inherited = new Set(
+      [...this.pending.values()].filter(({ mark }) => mark !== "failed").map(({ id }) => id),
+    );
     for (const pending of this.pending.values()) if (pending.mark !== "failed") pending.mark = "waiting";
     /** The highest sequence written to the present connection. */
     this.written = 0;
@@ -39,7 +45,9 @@ export class Wire {
     );
     this.socket.on("presence", listeners.presence);
     this.socket.delivery.on("gap", listeners.gap);
-    this.socket.delivery.on("sent", (/** @type {{ sequence: number }} */ { sequence }) => this.#sent(sequence));
+    this.socket.delivery.on("sent", (/** @type {{ sequence: number }} */ { sequence }) =>
+      this.#sent(sequence),
+    );
   }
 
   get isConnected() {

@@ -18,14 +18,16 @@ export function dayInWords(at, now) {
   const yesterday = new Date(now);
   yesterday.setDate(yesterday.getDate() - 1);
   if (day === yesterday.toDateString()) return "Yesterday";
-  return new Date(at).getFullYear() === new Date(now).getFullYear() ? weekday.format(at) : fullDate.format(at);
+  return new Date(at).getFullYear() === new Date(now).getFullYear()
+    ? weekday.format(at)
+    : fullDate.format(at);
 }
 
 /** One or two letters that stand for a name. @param {string} name */
 export function initialsOf(name) {
   const words = name.split(/[\s._-]+/).filter(Boolean);
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
-  return letters.map((word) => [...(word ?? "?")][0]?.toLocaleUpperCase() ?? "?").join("");
+  return letters.map((word) => Array.from(word ?? "?")[0]?.toLocaleUpperCase() ?? "?").join("");
 }
 
 /** One of twelve hues, always the same for the same user. @param {string} user */
@@ -55,14 +57,24 @@ export const markExplanations = {
 
 /** @param {{ from: number, to: number, reason: string }} gap */
 export function gapInWords({ from, to, reason }) {
-  const count = Number.isFinite(to - from) && to >= from ? counted(to - from + 1, "message", "messages") : "Messages";
+  const count =
+    Number.isFinite(to - from) && to >= from ? counted(to - from + 1, "message", "messages") : "Messages";
   switch (reason) {
     case "retention":
-      return `${count} from while you were away can no longer be shown: the server keeps them for a limited time only.`;
+      return (
+        `${count} from while you were away can no longer be shown: ` +
+        "the server keeps them for a limited time only."
+      );
     case "reset":
-      return "The server's history was restored to an earlier state. Messages may be missing here; what follows is current.";
+      return (
+        "The server's history was restored to an earlier state. " +
+        "Messages may be missing here; what follows is current."
+      );
     case "session_lost":
-      return "This window was away for longer than the server remembers. Below are the latest messages; earlier ones can be loaded.";
+      return (
+        "This window was away for longer than the server remembers. " +
+        "Below are the latest messages; earlier ones can be loaded."
+      );
     default:
       return `${count} could not be delivered here (${reason}).`;
   }
