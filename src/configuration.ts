@@ -12,8 +12,8 @@ export const settings = {
     fallback: "127.0.0.1",
     allowed: "an IP address or a host name of this machine",
     meaning:
-      "Address to listen on. The default answers this machine only; " +
-      "a container or a server needs `0.0.0.0` or `::`.",
+      "Address to listen on. The default answers this machine only; a container or a server " +
+      "needs `0.0.0.0` or `::`.",
   },
   HOLDFAST_STORE: {
     fallback: "sqlite:data/holdfast.db",
@@ -36,14 +36,16 @@ export const settings = {
     fallback: "720",
     allowed: "a whole number from 1 to 87600",
     meaning:
-      "Hours for which messages are kept, in rooms and in mailboxes. Who comes back later is told of the gap. " +
-      "Beside it, a room keeps its latest 100,000 messages and a mailbox its latest 10,000.",
+      "Hours for which messages are kept, in rooms and in mailboxes. Who comes back later is " +
+      "told of the gap. Beside it, a room keeps its latest 100,000 messages and a mailbox its " +
+      "latest 10,000.",
   },
   HOLDFAST_SESSION_HOURS: {
     fallback: "24",
     allowed: "a whole number from 1 to 8760",
     meaning:
-      "Hours after which a client that does not come back is forgotten, with its rooms and its unsent replies.",
+      "Hours after which a client that does not come back is forgotten, with its rooms and its " +
+      "unsent replies.",
   },
   HOLDFAST_LOG_LEVEL: {
     fallback: "info",
@@ -54,15 +56,15 @@ export const settings = {
     fallback: "0",
     allowed: "a whole number from 0 to 600000",
     meaning:
-      "Milliseconds between `/readyz` turning 404 and the first closed connection. Behind a load balancer: a little " +
-      "more than the time it takes to notice.",
+      "Milliseconds between `/readyz` turning 404 and the first closed connection. Behind a " +
+      "load balancer: a little more than the time it takes to notice.",
   },
   HOLDFAST_SHUTDOWN_TIMEOUT_MS: {
     fallback: "20000",
     allowed: "a whole number from 100 to 600000",
     meaning:
-      "Milliseconds after which a shutdown that has not finished is cut short, counted from the end of the lead " +
-      "time. What it cut is delivered after the next start.",
+      "Milliseconds after which a shutdown that has not finished is cut short, counted from the " +
+      "end of the lead time. What it cut is delivered after the next start.",
   },
 } as const satisfies Record<string, Setting>;
 

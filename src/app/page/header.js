@@ -29,8 +29,8 @@ export function showBanner({ isOffline, unconfirmed, refusal }) {
   const kept =
     unconfirmed === 0
       ? "What you write is kept and sent when the connection is back."
-      : `${counted(unconfirmed, "message is", "messages are")} kept here and will be sent when the connection is ` +
-        "back.";
+      : `${counted(unconfirmed, "message is", "messages are")} kept here ` +
+        "and will be sent when the connection is back.";
   const words =
     refusal === undefined ? `You are offline. ${kept}` : `The server did not let this page in: ${refusal}`;
   // A status is read out when it changes, so it changes only when it has to.
