@@ -49,7 +49,7 @@ export class TestClient {
     this.name = name;
     this.socket = socket;
     socket.on("entry", (entry: RoomEntry) => this.entries.push(entry));
-    socket.on("connect", () => this.connects.push({ id: socket.id, recovered: socket.recovered }));
+    socket.on("connect", () => this.connects.push({ id: socket.id, recovered: Boolean(socket.recovered) }));
     socket.on("disconnect", (reason) => this.disconnects.push(reason));
     if ("delivery" in socket) (socket.delivery as GapSource).on("gap", (gap) => this.gaps.push(gap));
   }
