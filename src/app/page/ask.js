@@ -13,7 +13,7 @@ const submit = element("ask-submit", HTMLButtonElement);
 /**
  * Opens the dialog. `action` gets the line; when it rejects, its message is shown and the dialog stays.
  * @param {{ title: string, text: string, label: string, value?: string, placeholder?: string, button: string,
- *   lengthMax: number, isRequired?: boolean, action: (line: string) => Promise<void> }} question
+ *   lengthMax: number, isRequired?: boolean, action: (line: string) => Promise<void>, answered: () => void }} question
  */
 export function ask(question) {
   element("ask-title", HTMLElement).textContent = question.title;
@@ -26,6 +26,7 @@ export function ask(question) {
   cancel.hidden = question.isRequired === true;
   show("");
   let isBusy = false;
+  let isAnswered = false;
 
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -37,7 +38,12 @@ export function ask(question) {
     question
       .action(line)
       .then(
-        () => dialog.close(),
+        () => {
+          isAnswered = true;
+          dialog.close();
+          // After closing, because that puts the focus back to where it was.
+          question.answered();
+        },
         (error) => show(error.message),
       )
       .finally(() => {
@@ -46,9 +52,9 @@ export function ask(question) {
       });
   };
   cancel.onclick = () => dialog.close();
-  // Escape closes a dialog, unless the page cannot go on without its answer.
-  dialog.oncancel = (event) => {
-    if (question.isRequired) event.preventDefault();
+  // Escape closes a dialog (browsers insist at the second time), but the page cannot go on without some answers.
+  dialog.onclose = () => {
+    if (question.isRequired && !isAnswered) dialog.showModal();
   };
   if (!dialog.open) dialog.showModal();
   input.focus();

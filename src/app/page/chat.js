@@ -173,7 +173,7 @@ function retry(id) {
   // It comes after what was written since, and shows there.
   conversation.pending = [...conversation.pending.filter((other) => other !== pending), pending];
   send(conversation, pending);
-  composer.focus();
+  attend();
 }
 
 /** @param {Conversation} conversation @param {import("./conversation.js").Pending} pending */
@@ -223,9 +223,9 @@ function askName(isRequired) {
     isRequired,
     async action(name) {
       book.rename((await wire.ask("claim_name", { name })).name);
-      composer.focus();
       redraw();
     },
+    answered: attend,
   });
 }
 
@@ -243,8 +243,8 @@ function askRoom() {
       book.rememberRooms();
       choose(conversation.key);
       await enter(conversation);
-      composer.focus();
     },
+    answered: attend,
   });
 }
 
@@ -256,15 +256,27 @@ function askPerson() {
     placeholder: "Grace",
     button: "Write",
     lengthMax: 24,
-    action: writeTo,
+    action: choosePerson,
+    answered: attend,
   });
 }
 
 /** @param {string} name */
-async function writeTo(name) {
-  const peer = await wire.ask("find", { name });
-  choose(book.direct(peer).key);
-  composer.focus();
+async function choosePerson(name) {
+  choose(book.direct(await wire.ask("find", { name })).key);
+}
+
+/** @param {string} name */
+function writeTo(name) {
+  choosePerson(name).then(attend, (error) => {
+    announcement.textContent = error.message;
+  });
+}
+
+/** The next thing one does is to write; on a touch screen that would push up a keyboard nobody asked for. */
+function attend() {
+  if (matchMedia("(pointer: coarse)").matches) element("title", HTMLElement).focus();
+  else composer.focus();
 }
 
 function leaveRoom() {
@@ -314,7 +326,7 @@ function draw() {
     isOnline: wire.isConnected,
     choose(key) {
       choose(key);
-      composer.focus();
+      attend();
     },
   });
   list.show(conversation, book.self.user);

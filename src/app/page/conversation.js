@@ -53,6 +53,8 @@ export class Conversation {
     while (index > 0 && /** @type {Entry} */ (this.entries[index - 1]).offset > entry.offset) index--;
     if (index > 0 && this.entries[index - 1]?.offset === entry.offset) return false;
     this.entries.splice(index, 0, entry);
+    // The history of a newcomer may come after the answer that let them in.
+    if (this.loadedFrom !== undefined && entry.offset < this.loadedFrom) this.loadedFrom = entry.offset;
     this.pending = this.pending.filter(({ id }) => id !== entry.id);
     return true;
   }
