@@ -140,6 +140,15 @@ export class ClientSession {
     this.#sessionId = "";
   }
 
+  /** Somebody else holds the session now: the next connection opens a new one, and takes along what was never sent. */
+  abandon(): void {
+    this.#startAnew();
+    this.#token = "";
+    this.#sessionId = "";
+    this.#connected = false;
+    this.#outbox.handleDisconnected();
+  }
+
   /** The server welcomed us: with our session, or with a new one. */
   handleConnected(now: number, sessionId: string, token: string, welcome: wire.Welcome): void {
     if (this.#token !== "" && !welcome.resumed) this.#startAnew();

@@ -66,7 +66,8 @@ export class MemberFeed<E extends { readonly offset: number; readonly payload: s
    * otherwise it will read them from the log.
    */
   handleDelivered(last: number, takesMore: boolean): boolean {
-    if (!this.#live) return false;
+    // A member that joined at the head may already be past what the node delivers.
+    if (!this.#live || last <= this.#sent) return false;
     if (!takesMore) {
       this.#live = false;
       return false;

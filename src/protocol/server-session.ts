@@ -108,6 +108,8 @@ export class ServerSession {
     const uploads: [number, number][] = [];
     for (const [sequence, upload] of this.#uploads) {
       upload.expected = upload.stored;
+      // A read that failed is asked for again; a second answer to one that did not finds the event running.
+      upload.reading = false;
       uploads.push([sequence, upload.stored]);
     }
     return { frames, uploads };
@@ -182,7 +184,7 @@ export class ServerSession {
   /** The stored chunks of an upload, joined. */
   handleUpload(sequence: number, text: string): void {
     const upload = this.#uploads.get(sequence);
-    if (upload === undefined || this.#outcomes.has(sequence)) return;
+    if (upload === undefined || this.#outcomes.has(sequence) || this.#running.has(sequence)) return;
     upload.reading = false;
     const frame = decodeClientFrame(parseJson(text));
     if (typeof frame === "string" || !isRunnable(frame) || frame.sequence !== sequence) {

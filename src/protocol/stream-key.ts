@@ -22,3 +22,9 @@ export function roomOfKey(namespace: string, key: string): string | undefined {
   const prefix = roomKey(namespace, "");
   return key.startsWith(prefix) ? key.slice(prefix.length) : undefined;
 }
+
+/** Returns the namespace of a key, "" when it is none. */
+export function namespaceOfKey(key: string): string {
+  const digits = /^\d+/.exec(key)?.[0] ?? "";
+  return key.slice(digits.length, digits.length + Number(digits));
+}

@@ -1,0 +1,498 @@
+/**
+ * The client's socket: socket.io-client's own, with `ClientSession` between `emit` and the wire. It carries out what
+ * the core decides, and holds what cannot be data: callbacks, timers and the connection.
+ */
+
+import { DeliveryError, type ErrorCode, isErrorCode } from "../protocol/errors.ts";
+import { type ClientOutcome, type ClientOutput, ClientSession } from "../protocol/client-session.ts";
+import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
+import { decodePayload, encodePayload } from "../protocol/payload.ts";
+import { ClientDelivery } from "./delivery.ts";
+import { type ResolvedClientOptions } from "./options.ts";
+import { type Packet, packetConnect, packetEvent, reservedEvents, SocketBase } from "./socket-io-client.ts";
+import { type SleepWatch, watchSleep } from "./sleep-watch.ts";
+
+type Callback = (...args: unknown[]) => void;
+
+/** Whoever waits for the terminal state of an emit. `undefined` error: it was handled. */
+type Waiter = { readonly settle: (error: Error | undefined, values: unknown[]) => boolean; timer?: Timer };
+
+type Timer = ReturnType<typeof setTimeout>;
+
+export class DeliveringSocket extends SocketBase {
+  readonly delivery: ClientDelivery<this>;
+  #core: ClientSession;
+  readonly #options: ResolvedClientOptions;
+  readonly #waiters = new Map<number, Waiter>();
+  #generation = 0;
+  /** The server is a stock one: everything goes the stock way. */
+  #stock = false;
+  #aside = false;
+  #frames: string[] = [];
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #probe: { readonly nonce: number; readonly timer: Timer } | undefined;
+  #nonce = 0;
+  #sleepWatch: SleepWatch | undefined;
+
+  constructor(
+    manager: ConstructorParameters<typeof SocketBase>[0],
+    namespace: string,
+    options: object | undefined,
+    delivery: ResolvedClientOptions,
+  ) {
+    super(manager, namespace, options);
+    this.#options = delivery;
+    this.#core = new ClientSession(delivery);
+    const self = this;
+    this.delivery = new ClientDelivery<this>(
+      {
+        get pending() {
+          return self.#core.pending;
+        },
+        get positions() {
+          return self.#core.positions;
+        },
+        get session() {
+          if (self.#core.sessionId === "") return undefined;
+          return { id: self.#core.sessionId, generation: self.#generation };
+        },
+        get guaranteed() {
+          return !self.#stock;
+        },
+        reset: () => this.#reset(),
+      },
+      () => {
+        this.#aside = true;
+        return this;
+      },
+    );
+    this.#restore();
+  }
+
+  override connect(): this {
+    this.#sleepWatch ??= watchSleep({
+      awake: () => this.#probeLink(),
+      hidden: () => this.#save(),
+      shown: () => this.#options.persist?.remove(this.#savedKey),
+    });
+    return super.connect();
+  }
+
+  override disconnect(): this {
+    this.#sleepWatch?.stop();
+    this.#sleepWatch = undefined;
+    return super.disconnect();
+  }
+
+  /** As in Socket.IO. Throws `outbox_full`, `event_too_large` or `payload_unsupported` where no callback takes it. */
+  override emit(event: string, ...args: unknown[]): this {
+    if (this.flags.volatile === true || this.#stock || reservedEvents.has(event)) return super.emit(event, ...args);
+    if (event === frameEvent) throw new DeliveryError("reserved_event", { detail: event });
+    const { timeout = this._opts.ackTimeout } = this.flags;
+    this.flags = {};
+    const callback = typeof args.at(-1) === "function" ? (args.pop() as Callback) : undefined;
+    // As in Socket.IO, a callback takes an error first only when there is a timeout, or retries, that could cause one.
+    const withError = timeout !== undefined || (this._opts.retries ?? 0) > 0;
+    this.#send([event, ...args], timeout, callback !== undefined, (error, values) => {
+      if (callback === undefined) return false;
+      if (withError) callback.call(this, error ?? null, ...values);
+      else if (error === undefined) callback.apply(this, values);
+      return withError || error === undefined;
+    });
+    return this;
+  }
+
+  override emitWithAck(event: string, ...args: unknown[]): Promise<unknown> {
+    if (this.flags.volatile === true || this.#stock) return super.emitWithAck(event, ...args);
+    const { timeout = this._opts.ackTimeout } = this.flags;
+    this.flags = {};
+    return new Promise((resolve, reject) => {
+      this.#send([event, ...args], timeout, true, (error, values) => {
+        if (error === undefined) resolve(values[0]);
+        else reject(error);
+        return true;
+      });
+    });
+  }
+
+  // --- what socket.io-client calls ---
+
+  override _sendConnectPacket(data: Record<string, unknown> | undefined): void {
+    const offset = encodeHello(this.#core.hello());
+    this.packet({ type: packetConnect, data: { ...data, pid: this.#core.token, offset } });
+  }
+
+  override onpacket(packet: Packet): void {
+    if (packet.nsp !== this.nsp) return;
+    if (packet.type === packetConnect && this.#welcomed(packet.data)) return;
+    const data = packet.data as unknown[] | undefined;
+    if (packet.type === packetEvent && Array.isArray(data) && data[0] === frameEvent) {
+      for (let index = 1; index < data.length; index++) this.#core.handleFrame(now(), data[index]);
+      this.#carryOut();
+    } else super.onpacket(packet);
+  }
+
+  override onclose(reason: string, description?: unknown): void {
+    this.#core.handleDisconnected();
+    this.#core.poll();
+    this.#frames = [];
+    this.#endProbe();
+    this.#arm();
+    super.onclose(reason, description);
+  }
+
+  // --- sending ---
+
+  #send(args: unknown[], timeoutMs: number | undefined, wantsReply: boolean, settle: Waiter["settle"]): void {
+    const aside = this.#aside;
+    this.#aside = false;
+    const payload = encodePayload(args);
+    this.notifyOutgoingListeners({ type: packetEvent, data: args });
+    const result = this.#core.emit(now(), { payload, wantsReply, aside });
+    if (!result.ok) {
+      this.#refuse(result.code, settle);
+      return;
+    }
+    this.delivery.lastSequence = result.sequence;
+    this.#waitFor(result.sequence, settle, timeoutMs);
+    this.#carryOut();
+  }
+
+  #refuse(code: ErrorCode, settle: Waiter["settle"]): void {
+    const error = new DeliveryError(code);
+    if (!settle(error, [])) throw error;
+  }
+
+  #waitFor(sequence: number, settle: Waiter["settle"], timeoutMs: number | undefined): void {
+    const waiter: Waiter = { settle };
+    this.#waiters.set(sequence, waiter);
+    if (timeoutMs === undefined) return;
+    waiter.timer = setTimeout(() => {
+      // The event may have got another sequence since, in a new session.
+      for (const [current, found] of this.#waiters) {
+        if (found === waiter) this.#core.cancel(now(), current);
+      }
+      this.#carryOut();
+    }, timeoutMs);
+  }
+
+  /** The function that a listener gets to answer with; its own last argument may ask for an answer in turn. */
+  #replyTo(request: string): Callback {
+    let answered = false;
+    return (...args) => {
+      if (answered) return;
+      answered = true;
+      const callback = typeof args.at(-1) === "function" ? (args.pop() as Callback) : undefined;
+      const payload = encodePayload(args);
+      const wantsReply = callback !== undefined;
+      const result = this.#core.reply(now(), request, { payload, wantsReply, aside: false });
+      if (!result.ok) throw new DeliveryError(result.code);
+      const settle: Waiter["settle"] = (error, values) => {
+        if (error === undefined) callback?.apply(this, values);
+        return error === undefined || callback === undefined;
+      };
+      this.#waitFor(result.sequence, settle, undefined);
+      this.#carryOut();
+    };
+  }
+
+  /** Frames of one turn go out in as few packets as their size allows. */
+  #flush(): void {
+    const frames = this.#frames;
+    this.#frames = [];
+    const { engine } = this.io;
+    // An expired ping closes the connection by itself; what we hold back is sent again on the next one.
+    if (!this.connected || engine === undefined || engine._hasPingExpired()) return;
+    let start = 0;
+    let characters = 0;
+    for (let index = 0; index <= frames.length; index++) {
+      const length = frames[index]?.length ?? 0;
+      if (index > start && (index === frames.length || characters + length > packetCharacters)) {
+        this.#write(frames.slice(start, index));
+        start = index;
+        characters = 0;
+      }
+      characters += length;
+    }
+  }
+
+  #write(frames: readonly string[]): void {
+    if (this.io.opts.parser !== undefined) {
+      this.packet({ type: packetEvent, data: [frameEvent, ...frames.map((frame) => JSON.parse(frame) as unknown)] });
+      return;
+    }
+    const namespace = this.nsp === "/" ? "" : `${this.nsp},`;
+    this.io.engine?.write(`2${namespace}["${frameEvent}",${frames.join(",")}]`, { compress: false });
+  }
+
+  // --- receiving ---
+
+  /** Returns false for the CONNECT packet of a stock server. */
+  #welcomed(data: unknown): boolean {
+    const { sid, pid, holdfast } = (data ?? {}) as Record<string, unknown>;
+    const welcome = decodeWelcome(holdfast);
+    if (welcome === undefined || typeof sid !== "string" || typeof pid !== "string") {
+      if (holdfast === undefined && !this.#stock) this.#downgrade();
+      return false;
+    }
+    this.#generation = welcome.generation;
+    this.connected = true;
+    this.id = sid;
+    this.#core.handleConnected(now(), sid, pid, welcome);
+    // The base class says `recovered` when the token is the one it knows.
+    this._pid = welcome.resumed ? pid : undefined;
+    this.onconnect(sid, pid);
+    this.#carryOut();
+    if (welcome.resumed) this.delivery.emit("resume", { id: sid, generation: welcome.generation });
+    return true;
+  }
+
+  #carryOut(): void {
+    for (;;) {
+      const outputs = this.#core.poll();
+      if (outputs.length === 0) break;
+      for (const output of outputs) this.#perform(output);
+    }
+    this.#arm();
+  }
+
+  #perform(output: ClientOutput): void {
+    switch (output.kind) {
+      case "transmit":
+        if (this.#frames.length === 0) queueMicrotask(() => this.#flush());
+        this.#frames.push(output.frame);
+        return;
+      case "deliver":
+        this.#deliver(output);
+        return;
+      case "settle":
+        this.#settle(output.sequence, output.outcome);
+        return;
+      case "renumbered":
+        this.#renumber(output.from, output.to);
+        return;
+      case "sent":
+        this.delivery.emit("sent", { sequence: output.sequence });
+        return;
+      case "gap": {
+        const { stream, from, to, reason } = output;
+        const room = output.room === "" ? String(stream) : output.room;
+        this.delivery.emit("gap", { room, stream, from, to, reason });
+        return;
+      }
+      case "drain":
+        this.#comeBackIn(output.reconnectInMs);
+        this.delivery.emit("drain", { reconnectInMs: output.reconnectInMs });
+        return;
+      case "alive":
+        if (output.nonce === this.#probe?.nonce) this.#endProbe();
+        return;
+      case "refused":
+        // Another page holds a copy of our session: we begin one of our own instead of taking turns for ever.
+        if (output.code === "stale_generation") this.#core.abandon();
+        this.delivery.emit("refused", { code: output.code, detail: output.detail });
+        return;
+      case "violation":
+        this.delivery.emit("refused", { code: "bad_frame", detail: output.detail });
+        this.io.engine?.close();
+        return;
+    }
+  }
+
+  #deliver(output: Extract<ClientOutput, { kind: "deliver" }>): void {
+    const args = decodePayload(output.payload, wrapBinary);
+    if (args === undefined) return;
+    if (output.request !== undefined) args.push(this.#replyTo(output.request));
+    const { stream, offset } = output;
+    this.delivery.entry = { stream, offset, room: output.room === "" ? String(stream) : output.room };
+    try {
+      this.emitEvent(args);
+    } catch (error) {
+      throwLater(error);
+    } finally {
+      this.delivery.entry = undefined;
+    }
+  }
+
+  #settle(sequence: number, outcome: ClientOutcome): void {
+    const waiter = this.#waiters.get(sequence);
+    this.#waiters.delete(sequence);
+    if (waiter?.timer !== undefined) clearTimeout(waiter.timer);
+    const error = errorOf(outcome);
+    const values = outcome.status === "ok" ? this.#valuesOf(outcome.body) : [];
+    try {
+      const taken = waiter?.settle(error, values) ?? false;
+      if (error !== undefined && !taken) this.delivery.emit("reject", { sequence, error });
+      this.delivery.emit("settled", { sequence, error, values });
+    } catch (thrown) {
+      throwLater(thrown);
+    }
+  }
+
+  /** A result is `[payload]`, or `[payload, request]` when the server waits for an answer to it. */
+  #valuesOf(body: unknown): unknown[] {
+    if (!Array.isArray(body)) return [];
+    const values = decodePayload(body[0], wrapBinary) ?? [];
+    if (typeof body[1] === "string") values.push(this.#replyTo(body[1]));
+    return values;
+  }
+
+  #renumber(from: number, to: number): void {
+    const waiter = this.#waiters.get(from);
+    if (waiter === undefined) return;
+    this.#waiters.delete(from);
+    this.#waiters.set(to, waiter);
+  }
+
+  // --- the life of the connection ---
+
+  #arm(): void {
+    const at = this.#core.nextTimeout();
+    if (at === undefined) {
+      clearTimeout(this.#timer);
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = Number.POSITIVE_INFINITY;
+        this.#core.handleTimeout(now());
+        this.#carryOut();
+      },
+      Math.max(0, at - now()),
+    );
+  }
+
+  /** After sleep a connection may look alive and be dead: ask, and give it up when nobody answers. */
+  #probeLink(): void {
+    if (!this.connected || this.#stock || this.#probe !== undefined) return;
+    this.#nonce += 1;
+    const timer = setTimeout(() => {
+      this.#probe = undefined;
+      this.io.engine?.close();
+    }, this.#options.probeTimeoutMs);
+    this.#probe = { nonce: this.#nonce, timer };
+    this.#core.probe(this.#nonce);
+    this.#carryOut();
+  }
+
+  #endProbe(): void {
+    clearTimeout(this.#probe?.timer);
+    this.#probe = undefined;
+  }
+
+  /** The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys it. */
+  #comeBackIn(reconnectInMs: number): void {
+    const manager = this.io;
+    const delayMs = manager.reconnectionDelay();
+    const factor = manager.randomizationFactor();
+    manager.reconnectionDelay(Math.max(1, reconnectInMs));
+    manager.randomizationFactor(0);
+    manager.once("reconnect_attempt", () => {
+      manager.reconnectionDelay(delayMs);
+      manager.randomizationFactor(factor);
+    });
+  }
+
+  /** What waited in the outbox goes out the stock way. */
+  #downgrade(): void {
+    this.#stock = true;
+    const { items } = this.#core.save();
+    const waiters = new Map(this.#waiters);
+    this.#waiters.clear();
+    this.#core = new ClientSession(this.#options);
+    this.delivery.emit("downgrade");
+    for (const item of items) {
+      const [kind, , wantsReply, payload] = JSON.parse(item.frame) as unknown[];
+      const args = kind === "ev" ? decodePayload(payload, wrapBinary) : undefined;
+      const waiter = waiters.get(item.sequence);
+      clearTimeout(waiter?.timer);
+      if (args === undefined) continue;
+      const [event, ...values] = args;
+      if (wantsReply === 1) values.push((...reply: unknown[]) => waiter?.settle(undefined, reply));
+      super.emit(String(event), ...values);
+    }
+  }
+
+  #reset(): void {
+    this.#core.reset();
+    this.#carryOut();
+    this.#options.persist?.remove(this.#savedKey);
+    // The connection belongs to the session that is no more; a new one is opened by the next connection.
+    if (this.connected) this.io.engine?.close();
+  }
+
+  // --- over a page reload ---
+
+  get #savedKey(): string {
+    return `holdfast ${this.nsp}`;
+  }
+
+  /**
+   * Saved when the page goes away and not before, and removed as soon as it is back: a copy that lies about would be
+   * taken along by a duplicated tab, and two pages would hold one session.
+   */
+  #save(): void {
+    const { persist } = this.#options;
+    if (persist === undefined || (this.#core.token === "" && this.#core.pending === 0)) return;
+    try {
+      persist.save(this.#savedKey, JSON.stringify(this.#core.save()));
+    } catch (error) {
+      this.delivery.emit("persist_failed", { error });
+    }
+  }
+
+  #restore(): void {
+    const { persist } = this.#options;
+    try {
+      const text = persist?.load(this.#savedKey);
+      if (text === undefined || text === null) return;
+      persist?.remove(this.#savedKey);
+      const saved = JSON.parse(text) as Parameters<ClientSession["restore"]>[0];
+      if (saved.version === 1) this.#core.restore(saved);
+    } catch (error) {
+      this.#core = new ClientSession(this.#options);
+      setTimeout(() => this.delivery.emit("persist_failed", { error }), 0);
+    }
+  }
+}
+
+function errorOf(outcome: ClientOutcome): Error | undefined {
+  switch (outcome.status) {
+    case "ok":
+      return undefined;
+    case "expired":
+      return new DeliveryError("expired");
+    case "failed":
+      return new DeliveryError(outcome.code);
+    case "rejected": {
+      const { code, message, data } = outcome.error;
+      const retryable = isErrorCode(code) && new DeliveryError(code).retryable;
+      return Object.assign(new Error(message), { code, retryable, ...(data === undefined ? {} : { data }) });
+    }
+  }
+}
+
+/** As in Socket.IO: a Buffer in Node, an ArrayBuffer in browsers. */
+function wrapBinary(bytes: Uint8Array): unknown {
+  if (typeof Buffer !== "undefined") return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}
+
+/** A listener's error is the application's; it must be seen, and must not keep the next entry from its listener. */
+function throwLater(error: unknown): void {
+  setTimeout(() => {
+    throw error;
+  }, 0);
+}
+
+function now(): number {
+  return performance.now();
+}
+
+/** A packet stays, at six bytes for the worst character, below Socket.IO's limit of 1 MB. */
+const packetCharacters = 131_072;

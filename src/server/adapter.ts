@@ -1,0 +1,98 @@
+/**
+ * The durable adapter: it decorates the adapter of the deployment, which keeps doing `fetchSockets`, `serverSideEmit`,
+ * `disconnectSockets` and volatile broadcasts, and takes over what has to be stored.
+ */
+
+import type { Namespace } from "socket.io";
+import { Adapter, type BroadcastOptions } from "socket.io-adapter";
+import { SessionAdmission } from "./admission.ts";
+import type { DeliveryNode } from "./delivery-node.ts";
+import { NamespaceDelivery } from "./namespace-delivery.ts";
+import { interceptConnections, sendStock } from "./socket-io.ts";
+
+/** An adapter class, or a function that makes one, as Socket.IO's `adapter` option takes it. */
+export type AdapterMaker = (new (namespace: Namespace) => Adapter) | ((namespace: Namespace) => Adapter);
+
+/** Returns what Socket.IO calls with `new` for every namespace. */
+export function durableAdapter(node: DeliveryNode, base: AdapterMaker = Adapter): new (nsp: Namespace) => Adapter {
+  const make = function (namespace: Namespace): Adapter {
+    const adapter = Reflect.construct(base, [namespace]) as Adapter;
+    // The parent of dynamic namespaces has no connections of its own; its children get adapters themselves.
+    if (!namespace.name.startsWith("/_")) decorate(node, namespace, adapter);
+    return adapter;
+  };
+  return make as unknown as new (nsp: Namespace) => Adapter;
+}
+
+function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): void {
+  const localRooms = { addAll: adapter.addAll.bind(adapter), del: adapter.del.bind(adapter) };
+  const delivery = new NamespaceDelivery(node, namespace, localRooms);
+  node.addNamespace(delivery);
+  interceptConnections(namespace, new SessionAdmission(delivery));
+
+  const { broadcast, broadcastWithAck, delSockets, addSockets } = adapter;
+  adapter.broadcast = (packet: { data: unknown[] }, options) => {
+    if (isTransient(options)) return broadcast.call(adapter, packet, options);
+    delivery.emit({ rooms: [...options.rooms], except: [...(options.except ?? [])], args: packet.data });
+  };
+  adapter.broadcastWithAck = (packet: { data: unknown[] }, options, clientCount, ack) => {
+    if (isTransient(options)) return broadcastWithAck.call(adapter, packet, options, clientCount, ack);
+    requestAll(delivery, adapter, packet.data, options, clientCount, ack as (value: unknown) => void);
+  };
+  adapter.del = (id, room) => {
+    const session = delivery.sessions.get(id);
+    if (session === undefined) return localRooms.del(id, room);
+    return delivery.leaveRoom(session, room);
+  };
+  adapter.addSockets = (options, rooms) => {
+    addSockets.call(adapter, options, rooms);
+    for (const session of delivery.sessions.values()) {
+      if (!session.connected && matches(session.rooms, options)) void session.join(rooms).catch(() => undefined);
+    }
+  };
+  adapter.delSockets = (options, rooms) => {
+    delSockets.call(adapter, options, rooms);
+    delivery.withdraw({ rooms: [...options.rooms], except: [...(options.except ?? [])] }, rooms);
+  };
+}
+
+/** Volatile events may be lost, and local ones are for this process alone: neither is stored. */
+function isTransient(options: BroadcastOptions): boolean {
+  const flags = options.flags as { volatile?: boolean; local?: boolean } | undefined;
+  return flags?.volatile === true || flags?.local === true;
+}
+
+/** A broadcast that asks for replies: those who are connected now are counted, and may reply after a reconnect. */
+function requestAll(
+  delivery: NamespaceDelivery,
+  adapter: Adapter,
+  args: unknown[],
+  options: BroadcastOptions,
+  clientCount: (count: number) => void,
+  ack: (value: unknown) => void,
+): void {
+  const timeoutMs = (options.flags as { timeout?: number } | undefined)?.timeout ?? broadcastTimeoutMs;
+  const { stockSockets } = delivery.fanOut;
+  const name = delivery.node.replies.wait("", (error, [value]) => error === undefined && ack(value), timeoutMs);
+  let count = 0;
+  adapter["apply"](options, (socket: Parameters<typeof stockSockets.has>[0]) => {
+    count += 1;
+    if (!stockSockets.has(socket)) return;
+    const id = (delivery.namespace as unknown as { _ids: number })._ids++;
+    socket.acks.set(id, ack);
+    sendStock(socket, [...args], id);
+  });
+  clientCount(count);
+  const except = [...(options.except ?? [])];
+  delivery.emit({ rooms: [...options.rooms], except, args, request: name });
+}
+
+function matches(rooms: ReadonlySet<string>, options: BroadcastOptions): boolean {
+  for (const room of options.except ?? []) if (rooms.has(room)) return false;
+  if (options.rooms.size === 0) return true;
+  for (const room of options.rooms) if (rooms.has(room)) return true;
+  return false;
+}
+
+/** Socket.IO's own broadcasts with a callback always have a timeout; this bounds the ones that should not exist. */
+const broadcastTimeoutMs = 60_000;

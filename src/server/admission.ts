@@ -1,0 +1,306 @@
+/** Admission: what a new connection becomes - a stock client's, a new session's, or a session's that goes on. */
+
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Namespace } from "socket.io";
+import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
+import { type ClientPosition, decodeHello, type Hello, type OpenStream, protocolVersion } from "../protocol/frames.ts";
+import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
+import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
+import { Connection } from "./connection.ts";
+import type { MemberPlace } from "./fan-out.ts";
+import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { Session } from "./session.ts";
+import * as io from "./socket-io.ts";
+
+export class SessionAdmission implements io.Admission {
+  readonly #delivery: NamespaceDelivery;
+  /** What a connection is to be fed, between its welcome and its first turn. */
+  readonly #places = new WeakMap<io.HoldfastSocket, readonly MemberPlace[]>();
+
+  constructor(delivery: NamespaceDelivery) {
+    this.#delivery = delivery;
+  }
+
+  async prepare(_namespace: Namespace, hello: unknown, token: unknown) {
+    if (decodeHello(hello) === undefined || typeof token !== "string") return undefined;
+    const { id, digest } = parseToken(token);
+    if (id === "") return undefined;
+    const peek = await this.#delivery.store.peekSession(id, Date.now());
+    if (peek === undefined || peek.namespace !== this.#delivery.name) return undefined;
+    if (!sameDigest(peek.tokenDigest, digest)) return undefined;
+    const saved = this.#delivery.sessions.get(id)?.data ?? (JSON.parse(peek.data) as Record<string, unknown>);
+    // The middlewares of this connection have to name the principal again; the saved one proves nothing.
+    const { principal: _, ...data } = saved as Record<string, unknown>;
+    return { id, data };
+  }
+
+  async admit(socket: io.HoldfastSocket): Promise<void> {
+    const credentials = io.credentials.get(socket);
+    const hello = decodeHello(credentials?.hello);
+    if (hello === undefined) {
+      this.#delivery.fanOut.stockSockets.add(socket);
+      return;
+    }
+    if (!hello.versions.includes(protocolVersion)) {
+      throw refusal("protocol_version", `client ${hello.versions.join(", ")}, server ${protocolVersion}`);
+    }
+    const principal = this.#delivery.options.principal(socket as unknown as Parameters<PrincipalOf>[0]);
+    const token = credentials?.token ?? "";
+    if (token === "") {
+      await this.#open(socket, hello, principal, "");
+      return;
+    }
+    const refused = await this.#resume(socket, hello, token, principal);
+    // A session that is gone is no reason to keep the client out; one that is somebody else's is.
+    if (refused === "unknown_session" || refused === "wrong_token") {
+      await this.#open(socket, hello, principal, refused);
+    } else if (refused !== undefined) throw refusal(refused);
+  }
+
+  connected(socket: io.HoldfastSocket): void {
+    const { session } = socket;
+    if (!(session instanceof Session)) {
+      const { stockSockets } = this.#delivery.fanOut;
+      socket.once("disconnect", () => stockSockets.delete(socket));
+      if (!socket.connected) stockSockets.delete(socket);
+      return;
+    }
+    const { connection } = session;
+    if (connection === undefined || connection.socket !== socket) return;
+    session.ownRoomReady = true;
+    const { ownHead } = session;
+    session.ownHead = undefined;
+    const places = [...(this.#places.get(socket) ?? [])];
+    const ownKnown = places.some((place) => place.head.stream === ownHead?.stream);
+    if (ownHead !== undefined && !ownKnown) places.push(ownPlace(ownHead));
+    for (const place of places) {
+      // The connection handlers may have left rooms; what they left is not replayed.
+      if (this.#isMember(session, place.head)) this.#delivery.fanOut.addMember(session, connection, place);
+    }
+    session.handleListening();
+    session.saveData();
+  }
+
+  /** Returns why the session cannot go on, or undefined when it does. */
+  async #resume(
+    socket: io.HoldfastSocket,
+    hello: Hello,
+    token: string,
+    principal: string | undefined,
+  ): Promise<"unknown_session" | "wrong_token" | "wrong_principal" | "stale_generation" | undefined> {
+    const delivery = this.#delivery;
+    const { id, digest } = parseToken(token);
+    const now = Date.now();
+    const expiresAt = now + delivery.options.sessionLifeMs;
+    const { id: node } = delivery.node;
+    const peek = await delivery.store.peekSession(id, now);
+    if (peek === undefined || peek.namespace !== delivery.name) return "unknown_session";
+    if (!sameDigest(peek.tokenDigest, digest)) return "wrong_token";
+    const result = await delivery.store.resumeSession({ session: id, tokenDigest: digest, principal, node, now, expiresAt });
+    if (!result.ok) {
+      delivery.node.report("refused", { namespace: delivery.name, session: id, code: result.reason, detail: "" });
+      return result.reason;
+    }
+    const session = this.#takeOver(id, token, principal, socket, result);
+    if (session === undefined) return "stale_generation";
+    const memberships = await this.#authorized(session, socket, result);
+    if (session.generation !== result.generation || session.ended) return "stale_generation";
+    session.memberships.clear();
+    for (const membership of memberships) session.memberships.set(membership.room, membership);
+    this.#welcome(socket, session, hello, { resumed: true, refused: "", own: result.own });
+    return undefined;
+  }
+
+  /** The session object that goes on; the connection that held it until now is closed. */
+  #takeOver(
+    id: string,
+    token: string,
+    principal: string | undefined,
+    socket: io.HoldfastSocket,
+    result: ResumedSession,
+  ): Session | undefined {
+    const delivery = this.#delivery;
+    const held = delivery.sessions.get(id);
+    // A newer resume of the same session has been admitted while this one waited.
+    if (held !== undefined && held.generation > result.generation) return undefined;
+    if (held?.connection !== undefined) {
+      const old = held.connection;
+      old.refuse('["er","stale_generation","resumed by a newer connection"]');
+      io.supersede(old.socket);
+    }
+    if (held !== undefined && held.generation === result.generation - 1) {
+      delivery.resumed(held);
+      held.generation = result.generation;
+      Object.assign(held.data, socket.data);
+      return held;
+    }
+    if (held !== undefined) delivery.endSession(held, "moved");
+    const namespaceMembership = result.memberships.find(({ room }) => room === "");
+    if (namespaceMembership === undefined) throw new DeliveryError("unknown_session", { detail: "no namespace" });
+    const session = new Session(delivery, {
+      id,
+      token,
+      principal,
+      data: socket.data,
+      generation: result.generation,
+      namespaceMembership,
+      resumed: result,
+    });
+    delivery.add(session);
+    return session;
+  }
+
+  async #authorized(session: Session, socket: io.HoldfastSocket, result: ResumedSession): Promise<Membership[]> {
+    const { authorize } = this.#delivery.options;
+    const memberships = result.memberships.filter(({ room }) => room !== "");
+    if (authorize === undefined) return memberships;
+    const allowed: Membership[] = [];
+    for (const membership of memberships) {
+      const ok = await authorize(socket as unknown as Parameters<typeof authorize>[0], membership.room);
+      if (ok) allowed.push(membership);
+      else {
+        const { id, generation } = session;
+        await this.#delivery.store.leave({ session: id, generation, room: membership.room });
+      }
+    }
+    return allowed;
+  }
+
+  async #open(
+    socket: io.HoldfastSocket,
+    hello: Hello,
+    principal: string | undefined,
+    refused: string,
+  ): Promise<void> {
+    const delivery = this.#delivery;
+    const id = newSessionId();
+    const token = `${id}.${randomBytes(24).toString("base64url")}`;
+    const now = Date.now();
+    const data = delivery.dataText(socket.data) ?? "{}";
+    const namespaceMembership = await delivery.store.openSession({
+      session: id,
+      tokenDigest: parseToken(token).digest,
+      namespace: delivery.name,
+      principal,
+      node: delivery.node.id,
+      data,
+      namespaceKey: namespaceKey(delivery.name),
+      now,
+      expiresAt: now + delivery.options.sessionLifeMs,
+    });
+    const session = new Session(delivery, {
+      id,
+      token,
+      principal,
+      data: socket.data,
+      generation: 1,
+      namespaceMembership,
+      resumed: undefined,
+    });
+    delivery.add(session);
+    this.#welcome(socket, session, { ...hello, low: 1, positions: [] }, { resumed: false, refused, own: undefined });
+  }
+
+  /** Binds the socket to the session and writes down what CONNECT will say. */
+  #welcome(
+    socket: io.HoldfastSocket,
+    session: Session,
+    hello: Hello,
+    how: { readonly resumed: boolean; readonly refused: string; readonly own: StreamHead | undefined },
+  ): void {
+    const delivery = this.#delivery;
+    const connection = new Connection(socket, {
+      namespace: delivery.name,
+      defaultParser: io.hasDefaultParser(delivery.node.server),
+      bufferedCharactersLimit: delivery.options.bufferedCharactersLimit,
+    });
+    socket.id = session.id;
+    socket.data = session.data;
+    socket.recovered = how.resumed;
+    socket.session = session;
+    const inbox = session.connect(connection, hello.low);
+    const positions = new Map(hello.positions.map((position) => [position.stream, position]));
+    const places = [session.namespaceMembership, ...session.memberships.values()].map((membership) =>
+      placeOf(membership, positions.get(membership.head.stream)),
+    );
+    if (how.own !== undefined) places.push(ownPlace(how.own, positions.get(how.own.stream)));
+    this.#places.set(socket, places);
+    session.welcome = {
+      version: protocolVersion,
+      generation: session.generation,
+      resumed: how.resumed,
+      refused: how.refused,
+      limits: delivery.options.limits,
+      streams: places.map(openStream),
+      frames: inbox.frames.map((frame) => JSON.parse(frame) as unknown),
+      uploads: inbox.uploads,
+    };
+    void delivery.localRooms.addAll(session.id, new Set(session.memberships.keys()));
+    delivery.node.report("session", { namespace: delivery.name, session: session.id, resumed: how.resumed });
+  }
+
+  #isMember(session: Session, head: StreamHead): boolean {
+    const own = roomKey(this.#delivery.name, session.id);
+    if (head.key === own || head.stream === session.namespaceMembership.head.stream) return true;
+    for (const membership of session.memberships.values()) {
+      if (membership.head.stream === head.stream) return true;
+    }
+    return false;
+  }
+}
+
+/** Where a member goes on: at the client's position if it says one, else where the membership began. */
+function placeOf(membership: Membership, position: ClientPosition | undefined): MemberPlace {
+  const { head, base, show, room, cursor } = membership;
+  return {
+    head,
+    epoch: position?.epoch ?? base.epoch,
+    offset: position?.offset ?? base.offset,
+    parts: position?.parts ?? 0,
+    shownRoom: show ? room : "",
+    consumer: cursor,
+    announced: true,
+  };
+}
+
+function ownPlace(head: StreamHead, position?: ClientPosition): MemberPlace {
+  return {
+    head,
+    epoch: position?.epoch ?? head.epoch,
+    offset: position?.offset ?? 0,
+    parts: position?.parts ?? 0,
+    shownRoom: "",
+    consumer: undefined,
+    // In the welcome it stands with its place; a stream that begins later is announced with its first entry.
+    announced: position !== undefined,
+  };
+}
+
+function openStream(place: MemberPlace): OpenStream {
+  const { head, epoch, offset, shownRoom, consumer } = place;
+  return { stream: head.stream, epoch, offset, room: shownRoom, prompt: consumer !== undefined };
+}
+
+/** `sessionId.secret`; only the digest of the whole is kept, so that a copy of the store opens no session. */
+function parseToken(token: string): { readonly id: string; readonly digest: string } {
+  const dot = token.indexOf(".");
+  if (dot <= 0 || token.length > 128) return { id: "", digest: "" };
+  return { id: token.slice(0, dot), digest: createHash("sha256").update(token).digest("hex") };
+}
+
+function sameDigest(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+/** 20 characters, as Socket.IO's own ids; the secret is in the token, not here. */
+function newSessionId(): string {
+  return randomBytes(15).toString("base64url");
+}
+
+function refusal(code: ErrorCode, detail?: string): Error {
+  const error = new DeliveryError(code, detail === undefined ? {} : { detail });
+  return Object.assign(error, { data: { code } });
+}
+
+type PrincipalOf = NamespaceDelivery["options"]["principal"];

@@ -1,0 +1,127 @@
+/**
+ * One connection of a session: it gathers frames into packets and says when it takes no more. What waits to be written
+ * is limited: beyond the limit members are fed from the log instead.
+ */
+
+import { packetText, sendFramesParsed, sharedOptions, writeText, type HoldfastSocket } from "./socket-io.ts";
+import type { Member } from "./node-stream.ts";
+
+export class Connection {
+  readonly socket: HoldfastSocket;
+  /** Memberships of this connection by stream id. */
+  readonly members = new Map<number, Member>();
+  closed = false;
+  #pending: string[] = [];
+  #queuedCharacters = 0;
+  #waitsForDrain = false;
+  readonly #namespace: string;
+  readonly #parsed: boolean;
+  readonly #bufferedCharactersLimit: number;
+
+  constructor(
+    socket: HoldfastSocket,
+    options: {
+      readonly namespace: string;
+      readonly defaultParser: boolean;
+      readonly bufferedCharactersLimit: number;
+    },
+  ) {
+    this.socket = socket;
+    this.#namespace = options.namespace;
+    this.#parsed = !options.defaultParser;
+    this.#bufferedCharactersLimit = options.bufferedCharactersLimit;
+  }
+
+  /** False while more than the limit waits to be written. */
+  get takesMore(): boolean {
+    if (this.socket.conn.writeBuffer.length === 0) this.#queuedCharacters = 0;
+    return this.#queuedCharacters < this.#bufferedCharactersLimit;
+  }
+
+  /** Adds a frame to the packet that is written at the end of this turn of the event loop. */
+  queue(frame: string): void {
+    if (this.closed) return;
+    if (this.#pending.length === 0) process.nextTick(() => this.flush());
+    this.#pending.push(frame);
+  }
+
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const frames = this.#pending;
+    this.#pending = [];
+    if (this.closed) return;
+    this.#write(frames.join(","), undefined);
+  }
+
+  /** Writes a packet that is the same for many connections, after what is pending here. */
+  writeShared(packet: SharedPacket): void {
+    if (this.closed) return;
+    this.flush();
+    this.#write(packet.frames, packet);
+  }
+
+  /** Feeds this connection's members on as soon as it takes more. */
+  wakeOnDrain(): void {
+    if (this.#waitsForDrain || this.closed) return;
+    if (this.takesMore) {
+      this.#wake();
+      return;
+    }
+    this.#waitsForDrain = true;
+    this.socket.conn.once("drain", () => {
+      this.#waitsForDrain = false;
+      this.#queuedCharacters = 0;
+      // The write buffer was handed over within `write`; feeding from inside of it would recurse.
+      setImmediate(() => this.#wake());
+    });
+  }
+
+  /** Tells the client why, then closes once that is written. The session goes on with the client's next connection. */
+  refuse(frame: string): void {
+    if (this.closed) return;
+    this.queue(frame);
+    this.flush();
+    this.socket.conn.close();
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#pending = [];
+    for (const member of this.members.values()) member.detach();
+    this.members.clear();
+  }
+
+  #wake(): void {
+    if (this.closed) return;
+    for (const member of this.members.values()) {
+      if (!member.feed.live) member.proceed();
+    }
+  }
+
+  #write(frames: string, shared: SharedPacket | undefined): void {
+    if (this.#parsed) {
+      sendFramesParsed(this.socket, JSON.parse(`[${frames}]`) as unknown[]);
+      return;
+    }
+    const text = shared?.text ?? packetText(this.#namespace, frames);
+    this.#queuedCharacters += text.length;
+    writeText(this.socket.conn, text, shared === undefined ? { compress: false } : shared.options());
+  }
+}
+
+/** A packet for many connections, encoded once, and into a WebSocket frame only if anyone needs it. */
+export class SharedPacket {
+  readonly frames: string;
+  readonly text: string;
+  #options: object | undefined;
+
+  constructor(namespace: string, frames: string) {
+    this.frames = frames;
+    this.text = packetText(namespace, frames);
+  }
+
+  options(): object {
+    this.#options ??= sharedOptions(this.text);
+    return this.#options;
+  }
+}

@@ -1,0 +1,177 @@
+/** Delivery in one process: the store, all namespaces, the callbacks that wait, and the housekeeping. */
+
+import { EventEmitter } from "node:events";
+import { randomBytes } from "node:crypto";
+import type { Server } from "socket.io";
+import { namespaceOfKey } from "../protocol/stream-key.ts";
+import { openStore } from "../store/open.ts";
+import type { CommittedEntry, StoreFigures } from "../store/port.ts";
+import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { OpeningStore } from "./opening-store.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { Replies } from "./replies.ts";
+import type { Engine } from "./socket-io.ts";
+
+/** Figures of this process; every bounded table is among them. */
+export type NodeFigures = {
+  readonly store: StoreFigures;
+  readonly sessions: number;
+  readonly suspendedSessions: number;
+  readonly runningHandlers: number;
+  readonly inboxDepth: number;
+  readonly streams: number;
+  readonly waitingReplies: number;
+};
+
+export class DeliveryNode extends EventEmitter {
+  /** Names this run of this process; another run has another id. */
+  readonly id: string;
+  readonly server: Server;
+  readonly options: ResolvedOptions;
+  readonly store: OpeningStore;
+  readonly replies: Replies;
+  readonly #namespaces = new Map<string, NamespaceDelivery>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
+  #touchedAt = Date.now();
+  #housekeeping = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(server: Server, options: ResolvedOptions) {
+    super();
+    this.on("error", () => undefined);
+    this.server = server;
+    this.options = options;
+    this.id = `${options.node}${randomBytes(9).toString("base64url")}`;
+    this.replies = new Replies({ processId: this.id, limit: options.repliesLimit });
+    const opening = openStore(options.store, {
+      queueLimit: options.storeQueueLimit,
+      queueBytesLimit: options.storeQueueBytesLimit,
+    });
+    this.store = new OpeningStore(opening, options.store.startsWith("sqlite:") ? "fsynced" : "memory");
+    this.store.onCommitted((entries) => this.#handleCommitted(entries));
+    this.#sweeper = setInterval(() => void this.#keepHouse(), options.sweepIntervalMs);
+    this.#sweeper.unref();
+  }
+
+  addNamespace(delivery: NamespaceDelivery): void {
+    this.#namespaces.set(delivery.name, delivery);
+  }
+
+  namespace(name: string): NamespaceDelivery {
+    const delivery = this.#namespaces.get(name);
+    if (delivery === undefined) throw new Error(`the namespace ${name} does not exist on this server`);
+    return delivery;
+  }
+
+  /** Tells the application; nobody has to listen. */
+  report(event: string, detail: object): void {
+    this.emit(event, detail);
+  }
+
+  async figures(): Promise<NodeFigures> {
+    const namespaces = [...this.#namespaces.values()];
+    const sessions = namespaces.flatMap((delivery) => [...delivery.sessions.values()]);
+    const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+    return {
+      store: await this.store.figures(),
+      sessions: sessions.length,
+      suspendedSessions: sum(namespaces.map((delivery) => delivery.suspendedCount)),
+      runningHandlers: sum(sessions.map((session) => session.running)),
+      inboxDepth: sum(sessions.map((session) => session.inboxDepth)),
+      streams: sum(namespaces.map((delivery) => delivery.fanOut.streamCount)),
+      waitingReplies: this.replies.size,
+    };
+  }
+
+  /**
+   * Lets go of clients and store in order: running handlers finish (bounded), what they answered is written, the
+   * connections close so that clients come back elsewhere, the store commits and closes.
+   */
+  close(options: { readonly handlersTimeoutMs?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(options.handlersTimeoutMs ?? 10_000);
+    return this.#closed;
+  }
+
+  async #close(handlersTimeoutMs: number): Promise<void> {
+    clearInterval(this.#sweeper);
+    const deadline = Date.now() + handlersTimeoutMs;
+    const engine = (this.server as unknown as { engine?: EngineServer }).engine;
+    // New connections would only have to leave again; they are told to come back, to this address, a little later.
+    if (engine !== undefined) engine.opts.allowRequest = (_request, done) => done("draining", false);
+    for (;;) {
+      const { runningHandlers } = await this.figures().catch(() => ({ runningHandlers: 0 }));
+      if (runningHandlers === 0 || Date.now() > deadline) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const client of Object.values(engine?.clients ?? {})) client.close();
+    const closed = () => Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
+    while (!closed() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    await this.store.close();
+  }
+
+  #handleCommitted(entries: readonly CommittedEntry[]): void {
+    let start = 0;
+    let name = entries[0] === undefined ? "" : namespaceOfKey(entries[0].key);
+    for (let index = 1; index <= entries.length; index++) {
+      const entry = entries[index];
+      const next = entry === undefined ? undefined : namespaceOfKey(entry.key);
+      if (next === name) continue;
+      const whole = start === 0 && index === entries.length;
+      this.#namespaces.get(name)?.fanOut.handleCommitted(whole ? entries : entries.slice(start, index));
+      start = index;
+      name = next ?? "";
+    }
+  }
+
+  async #keepHouse(): Promise<void> {
+    if (this.#housekeeping) return;
+    this.#housekeeping = true;
+    try {
+      const now = Date.now();
+      await this.#touch(now);
+      const { expiredSessions } = await this.store.sweep({ ...this.options.retention, now });
+      for (const id of expiredSessions) {
+        for (const delivery of this.#namespaces.values()) {
+          const session = delivery.sessions.get(id);
+          if (session !== undefined) delivery.endSession(session, "expired");
+        }
+      }
+      await this.#compareHeads();
+    } catch (error) {
+      this.report("store_error", { error });
+    } finally {
+      this.#housekeeping = false;
+    }
+  }
+
+  /** Sessions with a connection do not expire, and one that ends with its process lives its full time from then on. */
+  async #touch(now: number): Promise<void> {
+    const { sessionLifeMs } = this.options;
+    if (now - this.#touchedAt < Math.min(sessionLifeMs / 4, 60_000)) return;
+    this.#touchedAt = now;
+    const connected: string[] = [];
+    for (const delivery of this.#namespaces.values()) {
+      for (const session of delivery.sessions.values()) if (session.connected) connected.push(session.id);
+    }
+    if (connected.length > 0) await this.store.touchSessions(connected, now + sessionLifeMs);
+  }
+
+  /** Finds announcements that never came. */
+  async #compareHeads(): Promise<void> {
+    for (const delivery of this.#namespaces.values()) {
+      const keys = delivery.fanOut.keys();
+      for (let start = 0; start < keys.length; start += headsPerQuery) {
+        for (const head of await this.store.heads(keys.slice(start, start + headsPerQuery))) {
+          if (head !== undefined) delivery.fanOut.handleHead(head);
+        }
+      }
+    }
+  }
+}
+
+type EngineServer = {
+  readonly clients: Record<string, Engine>;
+  readonly opts: { allowRequest?: (request: unknown, done: (error: string, allowed: boolean) => void) => void };
+};
+
+const headsPerQuery = 500;

@@ -1,0 +1,195 @@
+/**
+ * Fan-out of one namespace on this node: from entries that the store has committed to the members that are connected
+ * here, in the order in which they were committed.
+ */
+
+import type { Namespace } from "socket.io";
+import type { Adapter } from "socket.io-adapter";
+import { decodePayload } from "../protocol/payload.ts";
+import { parseJson } from "../protocol/frames.ts";
+import { roomOfKey } from "../protocol/stream-key.ts";
+import type { CommittedEntry, Page, Store, StreamHead } from "../store/port.ts";
+import type { Connection } from "./connection.ts";
+import { Member, NodeStream, type StreamHost } from "./node-stream.ts";
+import { type Session, toBuffer } from "./session.ts";
+import { sendStock, type HoldfastSocket } from "./socket-io.ts";
+
+export type MemberPlace = {
+  readonly head: StreamHead;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly parts: number;
+  readonly shownRoom: string;
+  readonly consumer: string | undefined;
+  readonly announced: boolean;
+};
+
+export class FanOut implements StreamHost {
+  readonly namespace: string;
+  readonly chunkCharacters: number;
+  /** Sockets of stock clients: they get ordinary Socket.IO packets, in the stream's order, and no replay. */
+  readonly stockSockets = new Set<HoldfastSocket>();
+  readonly #streams = new Map<number, NodeStream>();
+  readonly #store: Store;
+  readonly #adapter: () => Adapter;
+  readonly #findSession: (id: string) => Session | undefined;
+  readonly #reportStoreError: (error: unknown) => void;
+  /** Reads under way, shared by members that want the same page. */
+  readonly #reads = new Map<string, Promise<Page>>();
+
+  constructor(options: {
+    readonly namespace: Namespace;
+    readonly store: Store;
+    readonly chunkCharacters: number;
+    readonly findSession: (id: string) => Session | undefined;
+    readonly reportStoreError: (error: unknown) => void;
+  }) {
+    this.namespace = options.namespace.name;
+    this.chunkCharacters = options.chunkCharacters;
+    this.#store = options.store;
+    this.#adapter = () => options.namespace.adapter as Adapter;
+    this.#findSession = options.findSession;
+    this.#reportStoreError = options.reportStoreError;
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  /** Entries of this namespace in commit order; neighbours of one stream go out in one frame. */
+  handleCommitted(entries: readonly CommittedEntry[]): void {
+    let start = 0;
+    for (let index = 1; index <= entries.length; index++) {
+      if (index < entries.length && entries[index]?.stream === entries[start]?.stream) continue;
+      this.#handleRun(entries.slice(start, index));
+      start = index;
+    }
+  }
+
+  /** Makes a connection a member of a stream from a place on, and begins to feed it. */
+  addMember(session: Session, connection: Connection, place: MemberPlace): Member | undefined {
+    if (connection.closed || connection.members.has(place.head.stream)) return undefined;
+    const stream = this.#ensureStream(place.head);
+    const { epoch, offset, parts } = place;
+    const member = new Member({
+      connection,
+      session: session.id,
+      stream,
+      epoch,
+      sent: offset,
+      parts,
+      live: epoch === stream.sequencer.epoch && offset === stream.sequencer.delivered,
+      shownRoom: place.shownRoom,
+      consumer: place.consumer,
+      announced: place.announced,
+    });
+    if (!member.feed.live) member.proceedSoon();
+    return member;
+  }
+
+  read(stream: number, after: number): Promise<Page> {
+    const name = `${stream}:${after}`;
+    const reading = this.#reads.get(name);
+    if (reading !== undefined) return reading;
+    const page = this.#store.read({ stream, after, limit: pageEntries, charactersLimit: pageCharacters });
+    this.#reads.set(name, page);
+    const done = () => this.#reads.delete(name);
+    page.then(done, done);
+    return page;
+  }
+
+  excluded(except: readonly string[]): ReadonlySet<string> {
+    const sessions = new Set<string>();
+    for (const room of except) {
+      for (const id of this.#adapter().rooms.get(room) ?? []) sessions.add(id);
+    }
+    return sessions;
+  }
+
+  excludes(session: string, except: readonly string[]): boolean {
+    const { memberships } = this.#findSession(session) ?? {};
+    return except.some((room) => room === session || memberships?.has(room) === true);
+  }
+
+  deliverStock(room: string, entry: CommittedEntry): void {
+    if (this.stockSockets.size === 0) return;
+    const { rooms } = this.#adapter();
+    const members = room === "" ? undefined : rooms.get(room);
+    if (room !== "" && members === undefined) return;
+    const excluded = entry.except === undefined ? undefined : this.excluded(entry.except);
+    let args: unknown[] | undefined;
+    for (const socket of this.stockSockets) {
+      if (members?.has(socket.id) === false || excluded?.has(socket.id) === true) continue;
+      if (this.#comesByAnotherRoom(socket, entry)) continue;
+      args ??= decodePayload(parseJson(entry.payload), toBuffer) ?? [];
+      sendStock(socket, [...args]);
+    }
+  }
+
+  released(stream: NodeStream): void {
+    this.#streams.delete(stream.id);
+  }
+
+  readFailed(error: unknown): void {
+    this.#reportStoreError(error);
+  }
+
+  /** Streams that have members here, for the periodic comparison with the store's heads. */
+  keys(): string[] {
+    return [...this.#streams.values()].map((stream) => stream.key);
+  }
+
+  handleHead(head: StreamHead): void {
+    this.#streams.get(head.stream)?.handleHead(head);
+  }
+
+  #handleRun(entries: readonly CommittedEntry[]): void {
+    const [first] = entries;
+    if (first === undefined) return;
+    const stream = this.#streams.get(first.stream) ?? this.#streamOfOwnRoom(first);
+    if (stream !== undefined) {
+      stream.handleCommitted(entries);
+      return;
+    }
+    const room = roomOfKey(this.namespace, first.key);
+    if (room !== undefined) for (const entry of entries) this.deliverStock(room, entry);
+  }
+
+  /** A session's own stream begins with its first entry; its member is made then. */
+  #streamOfOwnRoom(first: CommittedEntry): NodeStream | undefined {
+    const room = roomOfKey(this.namespace, first.key);
+    const session = room === undefined ? undefined : this.#findSession(room);
+    if (session?.connection === undefined) return undefined;
+    const { stream, key, epoch, offset } = first;
+    const head = { stream, key, epoch, low: 1, head: offset - 1 };
+    if (!session.ownRoomReady) {
+      session.ownHead = { ...head, head: offset };
+      return undefined;
+    }
+    const place = { head, epoch, offset: 0, parts: 0, shownRoom: "", consumer: undefined, announced: false };
+    this.addMember(session, session.connection, place);
+    return this.#streams.get(stream);
+  }
+
+  #ensureStream(head: StreamHead): NodeStream {
+    const known = this.#streams.get(head.stream);
+    if (known !== undefined) return known;
+    const stream = new NodeStream(this, head, roomOfKey(this.namespace, head.key) ?? "");
+    this.#streams.set(head.stream, stream);
+    return stream;
+  }
+
+  /** An event that was published to several of a stock client's rooms is sent by the one with the lowest stream id. */
+  #comesByAnotherRoom(socket: HoldfastSocket, entry: CommittedEntry): boolean {
+    for (const [id] of entry.also ?? []) {
+      if (id > entry.stream) continue;
+      const room = this.#streams.get(id)?.room;
+      if (room === "" || (room !== undefined && socket.rooms.has(room))) return true;
+    }
+    return false;
+  }
+}
+
+/** One page of the log: 256 entries or 256 Ki characters, whichever is less, keeps a page below a quarter MB. */
+const pageEntries = 256;
+const pageCharacters = 262_144;

@@ -1,0 +1,311 @@
+/**
+ * One stream as this node sees it: the sequencer that puts its entries in order, and the members that live on them.
+ * Exists only while the node has members of the stream.
+ */
+
+import { cutText } from "../protocol/outbox.ts";
+import { entryText, serverFrame, skipText } from "../protocol/frames.ts";
+import { MemberFeed, type FeedOutput } from "../protocol/member-feed.ts";
+import { StreamSequencer, type SequencerOutput } from "../protocol/sequencer.ts";
+import type { CommittedEntry, Entry, Page, StreamHead } from "../store/port.ts";
+import { SharedPacket, type Connection } from "./connection.ts";
+
+/** What a stream asks of its node. */
+export type StreamHost = {
+  readonly namespace: string;
+  readonly chunkCharacters: number;
+  read(stream: number, after: number): Promise<Page>;
+  /** Connections that an entry with these `except` rooms must not be shown to. */
+  excluded(except: readonly string[]): ReadonlySet<string>;
+  /** Whether the session is in any of these rooms, connected or not. */
+  excludes(session: string, except: readonly string[]): boolean;
+  /** Delivers to stock clients, in the stream's order. */
+  deliverStock(room: string, entry: CommittedEntry): void;
+  released(stream: NodeStream): void;
+  readFailed(error: unknown): void;
+};
+
+export class NodeStream {
+  readonly id: number;
+  readonly key: string;
+  readonly room: string;
+  readonly host: StreamHost;
+  readonly sequencer: StreamSequencer<CommittedEntry>;
+  readonly members = new Set<Member>();
+
+  constructor(
+    host: StreamHost,
+    head: { readonly stream: number; readonly key: string; readonly epoch: string; readonly head: number },
+    room: string,
+  ) {
+    this.host = host;
+    this.id = head.stream;
+    this.key = head.key;
+    this.room = room;
+    this.sequencer = new StreamSequencer({ epoch: head.epoch, delivered: head.head, heldLimit: heldEntriesLimit });
+  }
+
+  /** Takes entries of this stream that the store has committed, and delivers what is next. */
+  handleCommitted(entries: readonly CommittedEntry[]): void {
+    const [first] = entries;
+    if (first !== undefined && entries.length === 1) {
+      this.#carryOut(this.sequencer.handleCommitted(first));
+      return;
+    }
+    // A batch usually comes out of the sequencer entry by entry, and goes to the members in one frame.
+    let run: CommittedEntry[] = [];
+    for (const entry of entries) {
+      for (const output of this.sequencer.handleCommitted(entry)) {
+        if (output.kind === "deliver") run.push(...output.entries);
+        else {
+          this.#deliver(run);
+          run = [];
+          this.#carryOut([output]);
+        }
+      }
+    }
+    this.#deliver(run);
+  }
+
+  /** Compares with the head that the store has, to find lost announcements. */
+  handleHead(head: StreamHead): void {
+    this.#carryOut(this.sequencer.handleHead(head));
+  }
+
+  release(member: Member): void {
+    this.members.delete(member);
+    if (this.members.size === 0) this.host.released(this);
+  }
+
+  #carryOut(outputs: readonly SequencerOutput<CommittedEntry>[]): void {
+    for (const output of outputs) {
+      switch (output.kind) {
+        case "deliver":
+          this.#deliver(output.entries);
+          break;
+        case "fetch":
+          void this.#fetch(output.after);
+          break;
+        case "skip":
+          for (const member of this.members) {
+            const { epoch, from, to, reason } = output;
+            member.carryOut(member.feed.handleSkipped(epoch, from, to, reason));
+          }
+          break;
+      }
+    }
+  }
+
+  async #fetch(after: number): Promise<void> {
+    try {
+      const page = await this.host.read(this.id, after);
+      const { epoch } = page.head ?? { epoch: "" };
+      const entries = page.entries.map((entry) => ({ ...entry, key: this.key, epoch }));
+      this.#carryOut(this.sequencer.handlePage({ head: page.head, entries }));
+    } catch (error) {
+      this.sequencer.handleFetchFailed();
+      this.host.readFailed(error);
+    }
+  }
+
+  /** Writes entries to every live member: one frame for all, and one of their own for those that some exclude. */
+  #deliver(entries: readonly CommittedEntry[]): void {
+    const last = entries.at(-1);
+    if (last === undefined) return;
+    for (const entry of entries) this.host.deliverStock(this.room, entry);
+    if (this.members.size === 0) return;
+    const large = entries.some((entry) => isLarge(entry, this.host.chunkCharacters));
+    const excluded = this.#excludedSessions(entries);
+    let packet: SharedPacket | undefined;
+    for (const member of this.members) {
+      if (!member.feed.live) continue;
+      // A large entry is sent in parts, at the pace of each connection, so everyone reads it from the log.
+      const now = member.feed.handleDelivered(last.offset, !large && member.connection.takesMore);
+      if (!now) {
+        if (!member.feed.live) member.proceedSoon();
+        continue;
+      }
+      member.announce(entries[0] as CommittedEntry);
+      if (excluded?.has(member.session) === true) member.write(entries);
+      else {
+        packet ??= new SharedPacket(this.host.namespace, serverFrame.entries(this.id, joinEntries(entries)));
+        member.connection.writeShared(packet);
+      }
+    }
+  }
+
+  #excludedSessions(entries: readonly CommittedEntry[]): Set<string> | undefined {
+    let sessions: Set<string> | undefined;
+    for (const { except } of entries) {
+      if (except === undefined) continue;
+      sessions ??= new Set();
+      for (const session of this.host.excluded(except)) sessions.add(session);
+    }
+    return sessions;
+  }
+}
+
+/** One connection's membership of one stream. */
+export class Member {
+  readonly connection: Connection;
+  readonly session: string;
+  readonly stream: NodeStream;
+  readonly feed: MemberFeed<Entry>;
+  readonly room: string;
+  /** The consumer whose cursor follows this client's acknowledgements; undefined for ordinary rooms. */
+  readonly consumer: string | undefined;
+  /** Whether the client knows the stream, and from where it counts. */
+  announced: boolean;
+  /** Frames that must come after the entry with this offset. */
+  readonly waiters: { readonly offset: number; readonly release: () => void }[] = [];
+
+  constructor(options: {
+    readonly connection: Connection;
+    readonly session: string;
+    readonly stream: NodeStream;
+    readonly epoch: string;
+    readonly sent: number;
+    readonly parts: number;
+    readonly live: boolean;
+    readonly shownRoom: string;
+    readonly consumer: string | undefined;
+    readonly announced: boolean;
+  }) {
+    this.connection = options.connection;
+    this.session = options.session;
+    this.stream = options.stream;
+    this.room = options.shownRoom;
+    this.consumer = options.consumer;
+    this.announced = options.announced;
+    const { epoch, sent, parts, live } = options;
+    this.feed = new MemberFeed({ epoch, sent, parts, live });
+    this.stream.members.add(this);
+    this.connection.members.set(this.stream.id, this);
+  }
+
+  /** Ends the membership on this node. */
+  detach(): void {
+    this.stream.release(this);
+    for (const { release } of this.waiters.splice(0)) release();
+  }
+
+  /** Tells the client of the stream before its first entry. */
+  announce(next: { readonly offset: number }): void {
+    if (this.announced) return;
+    this.announced = true;
+    const { room, stream, feed } = this;
+    const offset = next.offset - 1;
+    const prompt = this.consumer !== undefined;
+    this.connection.queue(serverFrame.open({ stream: stream.id, epoch: feed.epoch, offset, room, prompt }));
+  }
+
+  /** Reads on from the log when the connection takes more. */
+  proceed(): void {
+    this.carryOut(this.feed.handleWritable());
+  }
+
+  proceedSoon(): void {
+    this.connection.wakeOnDrain();
+  }
+
+  /** Calls back once the entry with this offset has been written to the connection, or never will be. */
+  after(offset: number, release: () => void): void {
+    if (this.feed.sent >= offset || this.connection.closed) release();
+    else this.waiters.push({ offset, release });
+  }
+
+  /** Writes entries in a packet of their own; those that the session is excluded from only as an offset. */
+  write(entries: readonly Entry[]): void {
+    const { host } = this.stream;
+    const texts = entries.map((entry) =>
+      entry.except !== undefined && host.excludes(this.session, entry.except)
+        ? skipText(entry.offset)
+        : entryText(entry),
+    );
+    this.connection.queue(serverFrame.entries(this.stream.id, texts.join(",")));
+    this.connection.flush();
+  }
+
+  carryOut(outputs: readonly FeedOutput<Entry>[]): void {
+    if (this.connection.closed) return;
+    for (const output of outputs) {
+      switch (output.kind) {
+        case "read":
+          void this.#read(output.after);
+          break;
+        case "send":
+          this.announce(output.entries[0] as Entry);
+          this.write(output.entries);
+          break;
+        case "sendParts":
+          this.announce(output.entry);
+          this.#sendParts(output.entry, output.from);
+          break;
+        case "gap":
+          this.announce({ offset: output.from });
+          this.connection.queue(
+            serverFrame.gap(this.stream.id, output.epoch, output.from, output.to, output.reason),
+          );
+          break;
+      }
+    }
+    this.#releaseWaiters();
+  }
+
+  async #read(after: number): Promise<void> {
+    const { stream } = this;
+    try {
+      const page = await stream.host.read(stream.id, after);
+      if (this.connection.closed) return;
+      const large = (entry: Entry) => isLarge(entry, stream.host.chunkCharacters);
+      this.carryOut(this.feed.handlePage(page, stream.sequencer.delivered, large));
+    } catch (error) {
+      this.feed.handleReadFailed();
+      stream.host.readFailed(error);
+      setTimeout(() => this.proceedSoon(), readRetryMs).unref();
+      return;
+    }
+    if (!this.feed.live) this.proceedSoon();
+  }
+
+  #sendParts(entry: Entry, from: number): void {
+    const { stream, connection, session } = this;
+    const skipped = entry.except !== undefined && stream.host.excludes(session, entry.except);
+    const text = skipped ? skipText(entry.offset) : entryText(entry);
+    const cuts = cutText(text, stream.host.chunkCharacters);
+    const count = cuts.length - 1;
+    let index = Math.min(from, count - 1);
+    while (index < count && connection.takesMore) {
+      const part = text.slice(cuts[index], cuts[index + 1]);
+      connection.queue(serverFrame.part(stream.id, entry.offset, index, count, part));
+      connection.flush();
+      index += 1;
+    }
+    this.feed.handleParts(index, count, stream.sequencer.delivered);
+    if (!this.feed.live) this.proceedSoon();
+  }
+
+  #releaseWaiters(): void {
+    if (this.waiters.length === 0) return;
+    const ready = this.waiters.filter(({ offset }) => offset <= this.feed.sent);
+    if (ready.length === 0) return;
+    const rest = this.waiters.filter(({ offset }) => offset > this.feed.sent);
+    this.waiters.splice(0, this.waiters.length, ...rest);
+    for (const { release } of ready) release();
+  }
+}
+
+function isLarge(entry: { readonly payload: string }, chunkCharacters: number): boolean {
+  return entry.payload.length > chunkCharacters;
+}
+
+function joinEntries(entries: readonly Entry[]): string {
+  const [first] = entries;
+  if (first !== undefined && entries.length === 1) return entryText(first);
+  return entries.map(entryText).join(",");
+}
+
+/** Entries that arrived early are held up to here; the rest is fetched again when its turn comes. */
+const heldEntriesLimit = 1_024;
+/** After a failed read of the log, when the store gives no other sign. */
+const readRetryMs = 1_000;

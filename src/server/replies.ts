@@ -1,0 +1,79 @@
+/**
+ * Callbacks that wait for clients' replies. They live as long as this process; a reply finds its callback by a name
+ * that no other process uses, whichever connection brings it.
+ */
+
+import { DeliveryError } from "../protocol/errors.ts";
+
+/** Takes what the client replied, or the reason why it will not. */
+export type ReplyCallback = (error: Error | undefined, values: unknown[]) => void;
+
+type Waiting = {
+  readonly callback: ReplyCallback;
+  /** "" for a broadcast, whose replies come from many sessions. */
+  readonly session: string;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+};
+
+export class Replies {
+  readonly #processId: string;
+  readonly #limit: number;
+  readonly #waiting = new Map<string, Waiting>();
+  #next = 1;
+
+  constructor(options: { readonly processId: string; readonly limit: number }) {
+    this.#processId = options.processId;
+    this.#limit = options.limit;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Returns the name that the client has to answer to. Above the limit the oldest callback is given up. */
+  wait(session: string, callback: ReplyCallback, timeoutMs: number | undefined): string {
+    const request = `${this.#processId}.${this.#next}`;
+    this.#next += 1;
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => this.#giveUp(request, new Error("operation has timed out")), timeoutMs);
+    this.#waiting.set(request, { callback, session, timer });
+    if (this.#waiting.size > this.#limit) {
+      for (const oldest of this.#waiting.keys()) {
+        this.#giveUp(oldest, new DeliveryError("reply_timeout", { detail: "too many callbacks wait" }));
+        break;
+      }
+    }
+    return request;
+  }
+
+  /** Returns the callback, which is then spent unless it belongs to a broadcast. */
+  take(request: string, session: string): ReplyCallback | undefined {
+    const waiting = this.#waiting.get(request);
+    if (waiting === undefined) return undefined;
+    if (waiting.session === "") return waiting.callback;
+    if (waiting.session !== session) return undefined;
+    this.#waiting.delete(request);
+    clearTimeout(waiting.timer);
+    return waiting.callback;
+  }
+
+  forget(request: string): void {
+    clearTimeout(this.#waiting.get(request)?.timer);
+    this.#waiting.delete(request);
+  }
+
+  /** The session has ended: nobody will answer its callbacks any more. */
+  endSession(session: string, code: "session_closed" | "stale_generation"): void {
+    for (const [request, waiting] of this.#waiting) {
+      if (waiting.session === session) this.#giveUp(request, new DeliveryError(code));
+    }
+  }
+
+  #giveUp(request: string, error: Error): void {
+    const waiting = this.#waiting.get(request);
+    this.forget(request);
+    waiting?.callback(error, []);
+  }
+}

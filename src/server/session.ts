@@ -1,0 +1,442 @@
+/**
+ * A session in the process that holds it: the virtual connection of `io.on("session")`, the inbox behind it, and the
+ * rooms it is in. It outlives connections; when another process takes the session over it ends here with "moved".
+ */
+
+import { EventEmitter } from "node:events";
+import { assertNever, DeliveryError } from "../protocol/errors.ts";
+import { serverFrame } from "../protocol/frames.ts";
+import { decodePayload } from "../protocol/payload.ts";
+import { ServerSession, type InboxOutcome, type Run, type ServerOutput } from "../protocol/server-session.ts";
+import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
+import type { Connection } from "./connection.ts";
+import { hasListener, type RunResult, runEvent } from "./dispatch.ts";
+import type { JoinOptions, NamespaceDelivery } from "./namespace-delivery.ts";
+import { Request, runInRequest } from "./request.ts";
+import { type EmitFlags, type HoldfastSocket, reservedEvents, type SocketSession } from "./socket-io.ts";
+
+/** Why a session ended in this process. */
+export type EndReason = "moved" | "expired" | "kicked" | "evicted" | "closed";
+
+export class Session extends EventEmitter implements SocketSession {
+  readonly id: string;
+  readonly token: string;
+  readonly principal: string | undefined;
+  readonly data: Record<string, unknown>;
+  /** Durable memberships by room name; the session's own room and the namespace are not among them. */
+  readonly memberships = new Map<string, Membership>();
+  readonly namespaceMembership: Membership;
+  generation: number;
+  welcome: unknown = undefined;
+  socket: HoldfastSocket | undefined;
+  connection: Connection | undefined;
+  ended = false;
+  /** Whether `io.on("session")` has been called for it. */
+  announced = false;
+  /** False while a connection is being admitted; then entries of the own stream only leave a note here. */
+  ownRoomReady = false;
+  ownHead: StreamHead | undefined;
+  readonly #delivery: NamespaceDelivery;
+  #inbox: ServerSession;
+  #savedData: string;
+  /** Events whose turn has come but that wait, in order, for a listener. */
+  readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
+  #waitingTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #retries = new Map<number, number>();
+  #runningCount = 0;
+
+  constructor(
+    delivery: NamespaceDelivery,
+    options: {
+      readonly id: string;
+      readonly token: string;
+      readonly principal: string | undefined;
+      readonly data: Record<string, unknown>;
+      readonly generation: number;
+      readonly namespaceMembership: Membership;
+      readonly resumed: ResumedSession | undefined;
+    },
+  ) {
+    super();
+    this.setMaxListeners(0);
+    // As in Socket.IO, an "error" event without a listener must not end the process.
+    this.on("error", () => undefined);
+    this.#delivery = delivery;
+    this.id = options.id;
+    this.token = options.token;
+    this.principal = options.principal;
+    this.data = options.data;
+    this.generation = options.generation;
+    this.namespaceMembership = options.namespaceMembership;
+    this.#savedData = delivery.dataText(options.data) ?? "{}";
+    const { resumed } = options;
+    this.#inbox = new ServerSession({
+      limits: delivery.options.limits,
+      low: resumed?.inboxLow ?? 1,
+      outcomes: resumed?.outcomes ?? [],
+      uploads: resumed?.uploads ?? [],
+    });
+    super.on("newListener", () => setImmediate(() => this.#releaseWaiting()));
+  }
+
+  get connected(): boolean {
+    return this.connection !== undefined;
+  }
+
+  get rooms(): ReadonlySet<string> {
+    return new Set([this.id, ...this.memberships.keys()]);
+  }
+
+  /** Handlers that are running. */
+  get running(): number {
+    return this.#runningCount;
+  }
+
+  /** Outcomes and events that are remembered for this session. */
+  get inboxDepth(): number {
+    return this.#inbox.depth + this.#waiting.length;
+  }
+
+  // --- the virtual connection's own methods ---
+
+  /** Emits to the client, now or when it is back. The last argument may be a callback, as in Socket.IO. */
+  override emit(event: string, ...args: unknown[]): boolean {
+    // Node's own events of an emitter; everything else is for the client.
+    if (event === "error" || event === "newListener" || event === "removeListener") {
+      return super.emit(event, ...args);
+    }
+    this.#delivery.emitToSession(this, [event, ...args], {});
+    return true;
+  }
+
+  /** Emits and waits for the client's reply, across its reconnects. Rejects when the session ends before. */
+  emitWithAck(event: string, ...args: unknown[]): Promise<unknown> {
+    return this.#delivery.request(this, [event, ...args], undefined);
+  }
+
+  timeout(timeoutMs: number): { emitWithAck(event: string, ...args: unknown[]): Promise<unknown> } {
+    return { emitWithAck: (event, ...args) => this.#delivery.request(this, [event, ...args], timeoutMs) };
+  }
+
+  join(rooms: string | readonly string[], options?: unknown): Promise<void> {
+    const list = typeof rooms === "string" ? [rooms] : rooms;
+    return this.#delivery.joinRooms(this, list, (options ?? {}) as JoinOptions);
+  }
+
+  async leave(room: string): Promise<void> {
+    await this.#delivery.leaveRoom(this, room);
+  }
+
+  /** Ends the session: the client has to open a new one. */
+  end(): void {
+    this.socket?.disconnect(true);
+    this.#delivery.endSession(this, "closed");
+  }
+
+  // --- what the socket calls ---
+
+  handleFrames(values: readonly unknown[]): void {
+    for (const value of values) {
+      this.#inbox.handleFrame(value);
+      this.#carryOut();
+    }
+  }
+
+  emitFromSocket(socket: HoldfastSocket, args: unknown[], flags: EmitFlags): void {
+    this.#delivery.emitToSession(this, args, flags, socket);
+  }
+
+  handleConnected(): void {
+    this.#delivery.announceSession(this);
+  }
+
+  handleClosed(socket: HoldfastSocket): void {
+    if (this.socket === socket) this.#delivery.suspend(this);
+  }
+
+  handleKicked(): void {
+    this.#delivery.endSession(this, "kicked");
+  }
+
+  // --- what the namespace calls ---
+
+  /** Tells the virtual connection's listeners; clients cannot cause these. */
+  announce(event: "suspend" | "resume" | "moved" | "end", ...args: unknown[]): void {
+    super.emit(event, ...args);
+  }
+
+  /** The client is back, or here for the first time. Returns what the welcome says of the inbox. */
+  connect(connection: Connection, low: number): ReturnType<ServerSession["handleConnected"]> {
+    this.connection = connection;
+    this.socket = connection.socket;
+    return this.#inbox.handleConnected(low);
+  }
+
+  /** The socket's handlers have run and may have attached listeners. */
+  handleListening(): void {
+    const { socket } = this;
+    socket?.on("newListener", () => setImmediate(() => this.#releaseWaiting()));
+    this.#releaseWaiting();
+  }
+
+  disconnect(): void {
+    this.connection?.close();
+    this.connection = undefined;
+    this.socket = undefined;
+    this.#inbox.handleDisconnected();
+    // The client resends what has no outcome, and it is better run with the next connection's listeners.
+    for (const { run } of this.#waiting.splice(0)) this.#inbox.handleRetry(run.sequence, 0);
+    this.#inbox.poll();
+    clearTimeout(this.#waitingTimer);
+  }
+
+  /** Saves `socket.data` when it has changed since it was last saved. */
+  saveData(): void {
+    const data = this.#changedData();
+    if (data !== undefined) this.#delivery.saveData(this, data);
+  }
+
+  #changedData(): string | undefined {
+    const text = this.#delivery.dataText(this.data);
+    if (text === undefined || text === this.#savedData) return undefined;
+    this.#savedData = text;
+    return text;
+  }
+
+  #carryOut(): void {
+    for (;;) {
+      const outputs = this.#inbox.poll();
+      if (outputs.length === 0) return;
+      for (const output of outputs) this.#perform(output);
+    }
+  }
+
+  #perform(output: ServerOutput): void {
+    switch (output.kind) {
+      case "run":
+        this.#begin(output);
+        return;
+      case "record":
+        void this.#record(output.outcome, output.low);
+        return;
+      case "storeChunk":
+        void this.#storeChunk(output.sequence, output.index, output.text);
+        return;
+      case "readUpload":
+        void this.#readUpload(output.sequence);
+        return;
+      case "positions":
+        this.#delivery.handlePositions(this, output.positions);
+        return;
+      case "transmit":
+        this.connection?.queue(output.frame);
+        return;
+      case "violation": {
+        const { code, detail } = output;
+        this.#delivery.reportRefused(this, code, detail);
+        this.connection?.refuse(serverFrame.error(code, detail));
+        return;
+      }
+      default:
+        assertNever(output);
+    }
+  }
+
+  #begin(run: Run): void {
+    const values = decodePayload(run.payload, toBuffer);
+    if (values === undefined) {
+      this.#finish(run.sequence, reject(new DeliveryError("bad_frame", { detail: "payload" })));
+      return;
+    }
+    if (run.request !== undefined) {
+      this.#runReply(run, run.request, values);
+      return;
+    }
+    const [event] = values;
+    if (typeof event !== "string" && typeof event !== "number") {
+      this.#finish(run.sequence, reject(new DeliveryError("bad_frame", { detail: "an event needs a name" })));
+      return;
+    }
+    if (reservedEvents.has(String(event))) {
+      this.#finish(run.sequence, reject(new DeliveryError("reserved_event", { detail: String(event) })));
+      return;
+    }
+    const until = Date.now() + this.#delivery.options.unhandledHoldMs;
+    this.#waiting.push({ run, args: values, until });
+    this.#releaseWaiting();
+  }
+
+  /** Starts events in order; the first one without a listener holds up the ones behind it, for a bounded time. */
+  #releaseWaiting(): void {
+    const target = { socket: this.socket, virtual: this };
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      const event = String(first.args[0]);
+      if (!hasListener(target, event)) {
+        const remainingMs = first.until - Date.now();
+        if (remainingMs > 0) {
+          clearTimeout(this.#waitingTimer);
+          this.#waitingTimer = setTimeout(() => this.#releaseWaiting(), remainingMs + 1);
+          return;
+        }
+        this.#waiting.shift();
+        this.#finish(first.run.sequence, reject(new DeliveryError("unhandled_event", { detail: event })));
+        continue;
+      }
+      this.#waiting.shift();
+      void this.#runEvent(first.run, first.args);
+    }
+  }
+
+  async #runEvent(run: Run, args: unknown[]): Promise<void> {
+    const request = new Request(this.id, run.sequence);
+    this.#runningCount += 1;
+    const { handlerTimeoutMs } = this.#delivery.options;
+    const result = await runInRequest(request, () =>
+      runEvent({ socket: this.socket, virtual: this }, args, {
+        wantsReply: run.wantsReply,
+        timeoutMs: handlerTimeoutMs,
+        encodeReply: (values) => this.#delivery.encodeReply(this, values),
+      }),
+    );
+    await request.settled();
+    request.close();
+    this.#runningCount -= 1;
+    const failed = request.failure;
+    // What the handler emitted could not be stored, so the event is not done, whatever the handler says.
+    if (failed !== undefined) {
+      this.#finish(run.sequence, { kind: "retry", delayMs: undefined, cause: failed });
+    }
+    else this.#delivery.afterEntries(this, request, () => this.#finish(run.sequence, result));
+  }
+
+  #runReply(run: Run, name: string, values: unknown[]): void {
+    const callback = this.#delivery.takeReply(name, this.id);
+    if (callback === undefined) {
+      const gone = reject(new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }));
+      this.#finish(run.sequence, run.wantsReply ? gone : { kind: "ok", body: "" });
+      return;
+    }
+    const virtual = new EventEmitter();
+    virtual.on("reply", (...args: unknown[]) => callback(undefined, args));
+    const options = {
+      wantsReply: run.wantsReply,
+      timeoutMs: this.#delivery.options.handlerTimeoutMs,
+      encodeReply: (args: unknown[]) => this.#delivery.encodeReply(this, args),
+    };
+    const request = new Request(this.id, run.sequence);
+    this.#runningCount += 1;
+    void runInRequest(request, () => runEvent({ socket: undefined, virtual }, ["reply", ...values], options)).then(
+      async (result) => {
+        await request.settled();
+        request.close();
+        this.#runningCount -= 1;
+        // The callback is spent, so an error in it cannot be made good by running it again.
+        const final = result.kind === "retry" ? reject(result.cause as Error) : result;
+        this.#finish(run.sequence, final);
+      },
+    );
+  }
+
+  #finish(sequence: number, result: RunResult): void {
+    if (this.ended && result.kind !== "retry") {
+      this.#inbox.poll();
+      return;
+    }
+    switch (result.kind) {
+      case "ok":
+        this.#retries.delete(sequence);
+        this.#inbox.handleOutcome({ sequence, status: "ok", body: result.body });
+        break;
+      case "rejected":
+        this.#retries.delete(sequence);
+        this.#delivery.reportRejected(this, sequence, result.error);
+        this.#inbox.handleOutcome({ sequence, status: "rejected", body: JSON.stringify(result.error) });
+        break;
+      case "retry":
+        this.#retry(sequence, result.delayMs, result.cause);
+        break;
+    }
+    this.#carryOut();
+  }
+
+  #retry(sequence: number, delayMs: number | undefined, cause: unknown): void {
+    const { retryDelayMs, retryDelayMaxMs, retryLimit } = this.#delivery.options;
+    const attempt = this.#retries.get(sequence) ?? 0;
+    if (retryLimit > 0 && attempt >= retryLimit) {
+      this.#finish(sequence, reject(new DeliveryError("retry_limit", { cause })));
+      return;
+    }
+    this.#retries.set(sequence, attempt + 1);
+    const backoffMs = Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(attempt, 20));
+    this.#inbox.handleRetry(sequence, delayMs ?? backoffMs);
+  }
+
+  /** Persist, then reply: the frame leaves only after the store has committed the outcome. */
+  async #record(outcome: InboxOutcome, inboxLow: number): Promise<void> {
+    const data = this.#changedData();
+    try {
+      const result = await this.#delivery.store.record({
+        session: this.id,
+        generation: this.generation,
+        outcome,
+        inboxLow,
+        ...(data === undefined ? {} : { data }),
+      });
+      if (!result.ok) {
+        this.#delivery.endSession(this, "moved");
+        return;
+      }
+      this.#inbox.handleRecorded(result.outcome);
+    } catch (error) {
+      if (data !== undefined) this.#savedData = "";
+      this.#delivery.reportStoreError(error);
+      this.#retry(outcome.sequence, undefined, error);
+    }
+    this.#carryOut();
+  }
+
+  async #storeChunk(sequence: number, index: number, text: string): Promise<void> {
+    try {
+      const { id: session, generation } = this;
+      const result = await this.#delivery.store.putChunk({ session, generation, sequence, index, text });
+      if (!result.ok) {
+        this.#delivery.endSession(this, "moved");
+        return;
+      }
+      this.#inbox.handleChunkStored(sequence, result.chunks);
+      this.#carryOut();
+    } catch (error) {
+      this.#delivery.reportStoreError(error);
+      // The chunk is not stored: the client sends on from the last stored one when it has reconnected.
+      this.connection?.refuse(serverFrame.error("store_unavailable", "a chunk could not be stored"));
+    }
+  }
+
+  async #readUpload(sequence: number): Promise<void> {
+    try {
+      const fence = { session: this.id, generation: this.generation };
+      const result = await this.#delivery.store.readUpload(fence, sequence);
+      if (!result.ok) {
+        this.#delivery.endSession(this, "moved");
+        return;
+      }
+      this.#inbox.handleUpload(sequence, result.text);
+      this.#carryOut();
+    } catch (error) {
+      this.#delivery.reportStoreError(error);
+      this.connection?.refuse(serverFrame.error("store_unavailable", "an upload could not be read"));
+    }
+  }
+}
+
+export function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function reject(error: Error): RunResult {
+  const code = error instanceof DeliveryError ? error.code : "handler_failed";
+  return { kind: "rejected", error: { code, message: error.message } };
+}
+

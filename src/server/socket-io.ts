@@ -1,0 +1,319 @@
+/**
+ * Everything of Socket.IO 4.8 that is not its public API and that Holdfast touches stands in this file, and
+ * `socket-io.test.ts` is the contract: it fails, by name, when one of these internals moves.
+ *
+ * - `Namespace#_add` is replaced, because admission to a session is asynchronous and has to come between the
+ *   middlewares and the CONNECT packet, and because an older connection with the same id must survive a refusal.
+ * - `Socket` is subclassed to hand frames to the session, to send the welcome inside CONNECT, and to let a socket clean
+ *   up only what is its own.
+ * - Packets are written as ready-made text (and ready-made WebSocket frames) to the Engine.IO connection.
+ */
+
+import { EventEmitter } from "node:events";
+import { Socket, type Namespace, type Server } from "socket.io";
+import WebSocket from "ws";
+import { frameEvent } from "../protocol/frames.ts";
+
+/** What Holdfast adds to a stock socket. `undefined` session: a stock client, with stock guarantees. */
+export type SocketSession = {
+  readonly token: string;
+  /** The welcome as a JSON value, sent inside the CONNECT packet. */
+  readonly welcome: unknown;
+  handleFrames(values: readonly unknown[]): void;
+  handleConnected(): void;
+  handleClosed(socket: HoldfastSocket): void;
+  handleKicked(): void;
+  emitFromSocket(socket: HoldfastSocket, args: unknown[], flags: EmitFlags): void;
+  join(rooms: readonly string[], options: unknown): Promise<void>;
+};
+
+export type EmitFlags = { readonly timeout?: number; readonly volatile?: boolean; readonly compress?: boolean };
+
+/** A connection of Engine.IO. */
+export type Engine = {
+  readonly id: string;
+  readonly readyState: string;
+  readonly transport: { readonly name: string; readonly writable: boolean };
+  readonly writeBuffer: readonly unknown[];
+  write(data: string, options: object): void;
+  close(discard?: boolean): void;
+  once(event: "drain", listener: () => void): void;
+};
+
+type Packet = { type: number; nsp?: string; id?: number; data?: unknown };
+
+type StockClient = {
+  readonly conn: Engine;
+  _remove(socket: unknown): void;
+  _packet(packet: Packet, options?: object): void;
+};
+
+type StockNamespace = {
+  readonly name: string;
+  readonly sockets: Map<string, HoldfastSocket>;
+  readonly _preConnectSockets: Map<string, HoldfastSocket>;
+  _add(client: StockClient, auth: Record<string, unknown>, done?: (socket: unknown) => void): Promise<void>;
+  _remove(socket: unknown): void;
+  _doConnect(socket: HoldfastSocket, done?: (socket: unknown) => void): void;
+  run(socket: HoldfastSocket, done: (error: (Error & { data?: unknown }) | null | undefined) => void): void;
+};
+
+/** What the subclass needs of `Socket`, private members included. */
+interface StockSocket {
+  id: string;
+  data: Record<string, unknown>;
+  recovered: boolean;
+  connected: boolean;
+  pid: string | undefined;
+  flags: EmitFlags;
+  readonly rooms: Set<string>;
+  readonly acks: Map<number, (...args: unknown[]) => void>;
+  readonly nsp: StockNamespace;
+  readonly client: StockClient;
+  readonly conn: Engine;
+  run(event: unknown[], done: (error?: Error) => void): void;
+  on(event: string, listener: (...args: never[]) => void): this;
+  once(event: string, listener: (...args: never[]) => void): this;
+  off(event: string, listener: (...args: never[]) => void): this;
+  listenersAny(): ((...args: unknown[]) => void)[];
+  emit(event: string, ...args: unknown[]): boolean;
+  join(rooms: string | readonly string[], options?: unknown): Promise<void> | void;
+  disconnect(close?: boolean): this;
+  packet(packet: Packet, options?: object): void;
+  onevent(packet: Packet): void;
+  notifyOutgoingListeners(packet: Packet): void;
+  _onconnect(): void;
+  _onclose(reason: string, description?: unknown): unknown;
+  _cleanup(): void;
+  _error(error: { message: string; data?: unknown }): void;
+  _onerror(error: Error): void;
+}
+
+type PreviousSession = {
+  sid: string;
+  pid: string;
+  rooms: string[];
+  data: Record<string, unknown>;
+  missedPackets: never[];
+};
+
+const Stock = Socket as unknown as new (
+  namespace: StockNamespace,
+  client: StockClient,
+  auth: object,
+  previous?: PreviousSession,
+) => StockSocket;
+
+/** Types of Socket.IO packets (`PacketType` of socket.io-parser). */
+const packetConnect = 0;
+const packetEvent = 2;
+
+export class HoldfastSocket extends Stock {
+  session: SocketSession | undefined;
+  /** Joins that a middleware asked for; they take effect once the session is admitted. */
+  readonly earlyJoins: { readonly rooms: readonly string[]; readonly options: unknown }[] = [];
+  /** Becomes true when the session is admitted; before, nothing is emitted and no room is joined. */
+  admitted = false;
+
+  override emit(event: string, ...args: unknown[]): boolean {
+    if (this.session === undefined || this.flags.volatile === true || reservedEvents.has(event)) {
+      return super.emit(event, ...args);
+    }
+    const flags = this.flags;
+    this.flags = {};
+    this.session.emitFromSocket(this, [event, ...args], flags);
+    return true;
+  }
+
+  override join(rooms: string | readonly string[], options?: unknown): Promise<void> | void {
+    const list = typeof rooms === "string" ? [rooms] : rooms;
+    if (this.session !== undefined && this.admitted) return this.session.join(list, options);
+    if (this.admitted || this.connected) return super.join(list as string[]);
+    this.earlyJoins.push({ rooms: list, options });
+  }
+
+  override onevent(packet: Packet): void {
+    const data = packet.data as unknown[];
+    if (this.session !== undefined && data[0] === frameEvent) this.session.handleFrames(data.slice(1));
+    else super.onevent(packet);
+  }
+
+  override disconnect(close = false): this {
+    const { session } = this;
+    if (this.connected) session?.handleKicked();
+    return super.disconnect(close);
+  }
+
+  override _onconnect(): void {
+    this.connected = true;
+    void super.join(this.id);
+    if (this.session === undefined) {
+      this.packet({ type: packetConnect, data: { sid: this.id } });
+      return;
+    }
+    this.packet({
+      type: packetConnect,
+      data: { sid: this.id, pid: this.session.token, holdfast: this.session.welcome },
+    });
+    this.session.handleConnected();
+  }
+
+  override _onclose(reason: string, description?: unknown): unknown {
+    const { connected, session } = this;
+    const result = super._onclose(reason, description);
+    if (connected) session?.handleClosed(this);
+    return result;
+  }
+
+  /** A socket that lost its id to a newer connection, or never got it, must not take that one's rooms along. */
+  override _cleanup(): void {
+    const { nsp, id } = this;
+    const holder = nsp.sockets.get(id);
+    if (holder === undefined || holder === this) super._cleanup();
+    if (nsp._preConnectSockets.get(id) === this) nsp._preConnectSockets.delete(id);
+    this.join = () => undefined;
+  }
+}
+
+/** Decides what a new connection becomes. */
+export type Admission = {
+  /** Before the middlewares: finds the session that the client asks for. `auth` has its secrets removed. */
+  prepare(namespace: Namespace, hello: unknown, token: unknown): Promise<{ id: string; data: Record<string, unknown> } | undefined>;
+  /** After the middlewares: opens or resumes, and sets `socket.session`; throws to refuse the connection. */
+  admit(socket: HoldfastSocket): Promise<void>;
+  /** The socket is connected and its handlers have run. */
+  connected(socket: HoldfastSocket): void;
+};
+
+/** The hello and the token of a connection; kept out of `socket.handshake.auth`, which applications log. */
+export const credentials = new WeakMap<HoldfastSocket, { readonly hello: unknown; readonly token: string }>();
+
+/** Replaces how connections enter a namespace. The flow is that of `Namespace#_add`, with admission put in. */
+export function interceptConnections(namespace: Namespace, admission: Admission): void {
+  const nsp = namespace as unknown as StockNamespace;
+  nsp._add = async (client, auth, done) => {
+    const { pid, offset, ...rest } = auth ?? {};
+    const found = await admission.prepare(namespace, offset, pid).catch(() => undefined);
+    const previous = found && { sid: found.id, pid: "", rooms: [], missedPackets: [], data: found.data };
+    const socket = new HoldfastSocket(nsp, client, rest, previous);
+    socket.recovered = false;
+    socket.pid = undefined;
+    credentials.set(socket, { hello: offset, token: typeof pid === "string" ? pid : "" });
+    nsp._preConnectSockets.set(socket.id, socket);
+    nsp.run(socket, (error) => {
+      process.nextTick(() => {
+        if (client.conn.readyState !== "open") socket._cleanup();
+        else if (error) refuse(socket, error);
+        else void connect(nsp, socket, admission, done);
+      });
+    });
+  };
+}
+
+async function connect(
+  nsp: StockNamespace,
+  socket: HoldfastSocket,
+  admission: Admission,
+  done: ((socket: unknown) => void) | undefined,
+): Promise<void> {
+  const temporaryId = socket.id;
+  try {
+    await admission.admit(socket);
+  } catch (error) {
+    refuse(socket, error as Error & { data?: unknown });
+    return;
+  }
+  if (nsp._preConnectSockets.get(temporaryId) === socket) nsp._preConnectSockets.delete(temporaryId);
+  if (socket.conn.readyState !== "open") {
+    socket.session?.handleClosed(socket);
+    socket._cleanup();
+    return;
+  }
+  socket.admitted = true;
+  nsp._doConnect(socket, done);
+  for (const { rooms, options } of socket.earlyJoins) void socket.join(rooms, options);
+  admission.connected(socket);
+}
+
+function refuse(socket: HoldfastSocket, error: Error & { data?: unknown }): void {
+  socket._cleanup();
+  if (socket.conn.readyState === "open") socket._error({ message: error.message, data: error.data });
+}
+
+/**
+ * Takes the id away from an older connection of the same session, so that nothing it still does reaches the new one.
+ * What was written to it may still arrive: if somebody lives at its other end, they learn why.
+ */
+export function supersede(socket: HoldfastSocket): void {
+  const { conn } = socket;
+  socket._onclose("transport close", "resumed by a newer connection");
+  conn.close();
+}
+
+/** `emit` of a namespace sends to clients; this calls its listeners. */
+export function announceOn(namespace: Namespace, event: string, ...args: unknown[]): void {
+  EventEmitter.prototype.emit.call(namespace, event, ...args);
+}
+
+/** Sends a stock event packet to a stock client. */
+export function sendStock(socket: HoldfastSocket, args: unknown[], ackId?: number): void {
+  const packet: Packet = { type: packetEvent, data: args, ...(ackId === undefined ? {} : { id: ackId }) };
+  socket.notifyOutgoingListeners(packet);
+  socket.packet(packet);
+}
+
+/** Writes ready-made packet text. `options` may carry a ready-made WebSocket frame and is shared between sockets. */
+export function writeText(conn: Engine, text: string, options: object): void {
+  conn.write(text, options);
+}
+
+/** Options for writing `text` to many connections: the WebSocket frame is made once. */
+export function sharedOptions(text: string): object {
+  if (makeFrame === undefined) return { compress: false };
+  const frame = makeFrame(Buffer.from(`4${text}`), {
+    readOnly: false,
+    mask: false,
+    rsv1: false,
+    opcode: 1,
+    fin: true,
+  });
+  return { compress: false, wsPreEncodedFrame: frame };
+}
+
+/** Text of a Socket.IO event packet that carries these frames, for the default parser. */
+export function packetText(namespace: string, frames: string): string {
+  return namespace === "/" ? `2["${frameEvent}",${frames}]` : `2${namespace},["${frameEvent}",${frames}]`;
+}
+
+/** A server with another parser gets its frames as values, through that parser. */
+export function hasDefaultParser(server: Server): boolean {
+  return (server as unknown as { opts: { parser?: unknown } }).opts.parser === undefined;
+}
+
+export function sendFramesParsed(socket: HoldfastSocket, frames: readonly unknown[]): void {
+  socket.packet({ type: packetEvent, data: [frameEvent, ...frames] });
+}
+
+/** Makes connection ids `<node>-<16 characters>`: 20 characters, as `@socket.io/sticky` and load balancers expect. */
+export function setConnectionIds(server: Server, makeId: () => string): void {
+  const { engine } = server as unknown as { engine: { generateId: () => string } };
+  engine.generateId = makeId;
+}
+
+/** Calls the listeners of an event one by one and returns what they return, which `emit` would throw away. */
+export function listenersOf(target: unknown, event: string): ((...args: unknown[]) => unknown)[] {
+  const emitter = target as { rawListeners(event: string): ((...args: unknown[]) => unknown)[] };
+  return emitter.rawListeners(event);
+}
+
+export const reservedEvents: ReadonlySet<string> = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+]);
+
+const makeFrame = (WebSocket as unknown as { Sender?: { frame?: (data: Buffer, options: object) => Buffer[] } })
+  .Sender?.frame;
