@@ -1,21 +1,26 @@
 /**
  * The store port: what Holdfast asks of an engine (`memory`, `sqlite`, later `redis`).
  *
- * Contract, checked by `contract.ts` for every engine:
+ * Contract, checked by `testing/contract.ts` for every engine:
  *
  * - **One queue.** Every call of one process is an operation in one first-in first-out queue. Operations are
- *   carried out in the order in which they were called, whatever their kind, and their promises settle in that
- *   order. So a join that was called before an append sees the head before it, and an outcome that was recorded
- *   after a handler's appends is durable only if they are.
- * - **Group commit.** Operations that are waiting together are committed together. A promise fulfils only when the
- *   operation has the engine's durability class.
+ *   carried out in the order in which they were called, whatever their kind, and their promises settle in
+ *   that order. So a join that was called before an append sees the head before it, and an outcome that was
+ *   recorded after a handler's appends is durable only if they are.
+ * - **Group commit.** Operations that are waiting together are committed together. A promise fulfils only
+ *   when the operation has the engine's durability class.
  * - **Committed entries are announced** to the `onCommitted` listener in commit order, the process's own ones
- *   included, *before* the promises of the operations of the same commit settle, and after the promises of earlier
- *   operations (of an earlier position in the queue) of that commit have been resolved.
+ *   included, *before* the promise of their append settles, and after those who await an earlier operation
+ *   that returns a head or changes membership (`read`, `heads`, `openSession`, `resumeSession`, `endSession`,
+ *   `join`, `leave`, `withdraw`) have run: a new member can register itself before an entry behind its head
+ *   is announced.
+ * - **A commit that fails** leaves nothing of itself, and takes along every operation that waits behind it
+ *   (sweeps excepted, which make room): an outcome is never recorded when a publish that was called before it
+ *   has failed, awaited or not. `store_busy` is not covered by that: it refuses one operation, at once.
  * - **Refusals are results** (`{ ok: false, reason }`); only the engine's own failures reject, with a
  *   `DeliveryError` of the catalogue (`store_unavailable`, `store_full`, `store_busy`).
- * - **Bounded.** More than `queueLimit` waiting operations, or `queueBytesLimit` waiting bytes, reject at once
- *   with `store_busy`.
+ * - **Bounded.** More than `queueLimit` waiting operations, or `queueBytesLimit` waiting bytes, reject at
+ *   once with `store_busy`.
  */
 
 /** How safe a write is once its promise has fulfilled. */
@@ -49,14 +54,19 @@ export type Entry = {
   readonly also?: readonly (readonly [stream: number, offset: number])[];
   /** Names the callback that waits for replies to this entry. Absent when nobody waits. */
   readonly request?: string;
-  /** When it was appended, milliseconds since 1970 by the publisher's clock. For people and for retention by age. */
+  /**
+   * When it was appended, milliseconds since 1970 by the publisher's clock. For people and for retention by
+   * age.
+   */
   readonly at: number;
 };
 
 /** An entry on its way to the node's members, with what the node needs to find them. */
 export type CommittedEntry = Entry & { readonly key: string; readonly epoch: string };
 
-/** The state of a stream at one moment. `low` is the first offset still held; `low === head + 1` when none is. */
+/**
+ * The state of a stream at one moment. `low` is the first offset still held; `low === head + 1` when none is.
+ */
 export type StreamHead = {
   readonly stream: number;
   readonly key: string;
@@ -115,7 +125,9 @@ export type Membership = {
   readonly show: boolean;
 };
 
-/** Where a new member starts: at the head, some entries back, after a known offset, or at a consumer's cursor. */
+/**
+ * Where a new member starts: at the head, some entries back, after a known offset, or at a consumer's cursor.
+ */
 export type JoinFrom =
   | { readonly kind: "head" }
   | { readonly kind: "last"; readonly count: number }
@@ -192,7 +204,9 @@ export type ResumeResult =
 /** Names the holder of a session; a write with an older generation is refused. */
 export type Fence = { readonly session: string; readonly generation: number };
 
-export type Fenced<T = { readonly ok: true }> = T | { readonly ok: false; readonly reason: "stale_generation" };
+export type Fenced<T = { readonly ok: true }> =
+  | T
+  | { readonly ok: false; readonly reason: "stale_generation" };
 
 export type JoinRequest = Fence & {
   readonly room: string;
@@ -215,7 +229,11 @@ export type ChunkRequest = Fence & {
   readonly text: string;
 };
 
-export type CursorRequest = { readonly consumer: string; readonly stream: number; readonly position: Position };
+export type CursorRequest = {
+  readonly consumer: string;
+  readonly stream: number;
+  readonly position: Position;
+};
 
 /** Chooses sessions as Socket.IO chooses sockets: in any of `rooms` (all when empty), in none of `except`. */
 export type SessionSelector = {
@@ -230,7 +248,10 @@ export type Retention = {
   readonly entryAgeMs: number;
   /** More entries than this per stream are trimmed. */
   readonly entriesPerStream: number;
-  /** The same two for streams that have cursors, as far as not every cursor has passed them. */
+  /**
+   * The same two for streams that have cursors, as far as not every cursor has passed them. What every cursor
+   * has passed is trimmed at once; where a session reads without a cursor or shares one, by the first two.
+   */
   readonly mailboxAgeMs: number;
   readonly mailboxEntries: number;
   /** Receipts of the application's own idempotency keys are remembered for this many milliseconds. */
@@ -256,7 +277,9 @@ export type StoreFigures = {
 export type Store = {
   readonly durability: Durability;
 
-  /** Called once with each committed batch, see the contract above. A second call replaces the listener. */
+  /**
+   * Called with each run of committed entries, see the contract above. A second call replaces the listener.
+   */
   onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void;
 
   /** Appends one entry to each of `keys` in one step. Receipts stand in the order of `keys`. */
@@ -280,18 +303,22 @@ export type Store = {
   endSession(session: string, ownKey: string): Promise<void>;
 
   /**
-   * Resolves the room's stream (creating it), stores the membership and returns it with the head at this place of
-   * the queue. Joining again keeps the base that is stored. With `cursor`, the base is the cursor's position (or,
-   * for a consumer that has none yet, a cursor is created at `low - 1`).
+   * Resolves the room's stream (creating it), stores the membership and returns it with the head at this
+   * place of the queue. Joining again keeps the base that is stored. With `cursor`, the base is the cursor's
+   * position (or, for a consumer that has none yet, a cursor is created at `low - 1`); a membership that read
+   * with another cursor, or with none, begins anew. A base below `low - 1` says that entries are missing.
    */
   join(request: JoinRequest): Promise<Fenced<{ readonly ok: true; readonly membership: Membership }>>;
   leave(request: Fence & { readonly room: string }): Promise<Fenced>;
-  /** Takes `rooms` from every chosen session, connected or not. Returns the ids of the sessions that changed. */
+  /**
+   * Takes `rooms` from every chosen session, connected or not. Returns the ids of the sessions that changed.
+   */
   withdraw(selector: SessionSelector, rooms: readonly string[]): Promise<readonly string[]>;
 
   /**
-   * Records the outcome of one event, once: a second outcome for the same sequence changes nothing. Returns the one
-   * that is recorded. A sequence below the stored low-water mark is a duplicate of something settled and is ignored.
+   * Records the outcome of one event, once: a second outcome for the same sequence changes nothing. Returns
+   * the one that is recorded. A sequence below the stored low-water mark is a duplicate of something settled
+   * and is ignored.
    */
   record(request: RecordRequest): Promise<Fenced<{ readonly ok: true; readonly outcome: Outcome }>>;
   /** Stores a chunk of an upload. Only the next index of its upload is taken; others change nothing. */
