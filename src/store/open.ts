@@ -1,0 +1,73 @@
+/** From an address to a store. */
+
+import { DeliveryError } from "../protocol/errors.ts";
+import { openMemoryStore } from "./memory.ts";
+import type { Store } from "./port.ts";
+import { openSqliteStore } from "./sqlite.ts";
+
+export type * from "./port.ts";
+export { setMaxPages } from "./sqlite.ts";
+
+export type StoreOptions = {
+  /** Operations that may wait for their commit; more are refused with `store_busy`. Default 100,000. */
+  readonly queueLimit?: number;
+  /** Bytes that may wait for their commit; more are refused with `store_busy`. Default 64 MiB. */
+  readonly queueBytesLimit?: number;
+};
+
+/**
+ * Opens a store:
+ *
+ * - `memory:` or `memory:?maxBytes=N` (default 256 MiB);
+ * - `sqlite:FILE` or `sqlite:FILE?maxPages=N` (pages of 4096 bytes, default without a limit).
+ *
+ * @throws {DeliveryError} `store_invalid`, `store_newer` or `store_unavailable`.
+ */
+export async function openStore(address: string, options: StoreOptions = {}): Promise<Store> {
+  const { engine, place, settings } = parseAddress(address);
+  const limits = {
+    queueLimit: options.queueLimit ?? queueLimitDefault,
+    queueBytesLimit: options.queueBytesLimit ?? queueBytesLimitDefault,
+  };
+  if (engine === "memory" && place === "") {
+    const { maxBytes } = parseSettings(address, settings, ["maxBytes"]);
+    return openMemoryStore({ ...limits, ...(maxBytes !== undefined && { maxBytes }) });
+  }
+  // SQLite's own in-memory database would claim to be fsynced.
+  if (engine === "sqlite" && place !== "" && place !== ":memory:") {
+    const { maxPages } = parseSettings(address, settings, ["maxPages"]);
+    return openSqliteStore(place, { ...limits, ...(maxPages !== undefined && { maxPages }) });
+  }
+  throw new DeliveryError("store_invalid", { detail: JSON.stringify(withoutPassword(address)) });
+}
+
+/** The message goes to logs, and the address of a network store may hold a password. */
+function withoutPassword(address: string): string {
+  return address.replace(/\/\/[^/]*@/, "//...@");
+}
+
+function parseAddress(address: string): { engine: string; place: string; settings: string } {
+  const [, engine = "", place = "", settings = ""] = /^([a-z]+):([^?]*)(?:\?(.*))?$/s.exec(address) ?? [];
+  return { engine, place, settings };
+}
+
+function parseSettings<Name extends string>(
+  address: string,
+  settings: string,
+  known: readonly Name[],
+): { readonly [N in Name]?: number } {
+  const parsed: { [N in Name]?: number } = {};
+  for (const [name, text] of new URLSearchParams(settings)) {
+    const value = Number(text);
+    const found = known.find((candidate) => candidate === name);
+    if (found === undefined || !Number.isSafeInteger(value) || value < 1) {
+      const detail = `${JSON.stringify(address)}: the settings are ${known.join(", ")}, whole numbers from 1`;
+      throw new DeliveryError("store_invalid", { detail });
+    }
+    parsed[found] = value;
+  }
+  return parsed;
+}
+
+const queueLimitDefault = 100_000;
+const queueBytesLimitDefault = 64 * 1024 * 1024;

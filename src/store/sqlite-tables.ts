@@ -1,0 +1,160 @@
+/** All tables of one SQLite file behind the operations of the port. Lives on the worker thread. */
+
+import type { OperationHandlers, RequestOf, ResultOf } from "./operation.ts";
+import type { Fence, Receipt, ResumeRequest, ResumeResult } from "./port.ts";
+import { roomKey } from "../protocol/stream-key.ts";
+import type { Database } from "./sqlite-database.ts";
+import { SqliteInbox } from "./sqlite-inbox.ts";
+import { SqliteKeys } from "./sqlite-keys.ts";
+import { SqliteMemberships } from "./sqlite-memberships.ts";
+import { SqliteSessions } from "./sqlite-sessions.ts";
+import type { SessionRow } from "./sqlite-sessions.ts";
+import { SqliteStreams } from "./sqlite-streams.ts";
+import type { Place } from "./sqlite-streams.ts";
+import { SqliteSweep } from "./sqlite-sweep.ts";
+import { headOf, payloadDigest } from "./stream-row.ts";
+
+export class SqliteTables {
+  readonly handlers: OperationHandlers;
+  readonly #streams: SqliteStreams;
+  readonly #sessions: SqliteSessions;
+  readonly #memberships: SqliteMemberships;
+  readonly #inbox: SqliteInbox;
+  readonly #keys: SqliteKeys;
+  readonly #sweep: SqliteSweep;
+
+  constructor(database: Database) {
+    this.#streams = new SqliteStreams(database);
+    this.#sessions = new SqliteSessions(database, this.#streams);
+    this.#memberships = new SqliteMemberships(database, this.#streams, this.#sessions);
+    this.#inbox = new SqliteInbox(database, this.#sessions);
+    this.#keys = new SqliteKeys(database, this.#sessions);
+    this.#sweep = new SqliteSweep(this.#streams, this.#sessions, this.#keys);
+    this.handlers = this.#makeHandlers();
+  }
+
+  /** Writes what is only in memory; called before a commit. */
+  flush(): void {
+    this.#streams.flush();
+    this.#sessions.flush();
+  }
+
+  /** Forgets what is in memory; called after a rollback, and when another process has written. */
+  discard(): void {
+    this.#streams.discard();
+    this.#sessions.discard();
+  }
+
+  #makeHandlers(): OperationHandlers {
+    return {
+      append: (request) => this.#append(request),
+      read: (request) => this.#streams.read(request),
+      heads: (keys) => this.#streams.heads(keys),
+      openSession: (request) => {
+        const session = this.#sessions.create(request);
+        const from = { kind: "head" } as const;
+        return (
+          session &&
+          this.#memberships.join(session, { room: "", key: request.namespaceKey, from, show: false })
+        );
+      },
+      peekSession: ({ session, now }) => this.#sessions.peek(session, now),
+      resumeSession: (request) => this.#resume(request),
+      saveData: (request) =>
+        this.#fenced(request, (session) => {
+          this.#sessions.saveData(session, request.data);
+          return done;
+        }),
+      touchSessions: ({ sessions, expiresAt }) => {
+        this.#sessions.touch(sessions, expiresAt);
+        return undefined;
+      },
+      endSession: ({ session, ownKey }) => {
+        const row = this.#sessions.find(session);
+        if (row !== undefined) this.#sessions.forget(row, ownKey);
+        return undefined;
+      },
+      join: (request) =>
+        this.#fenced(request, (session) => ({
+          ok: true,
+          membership: this.#memberships.join(session, request),
+        })),
+      leave: (request) =>
+        this.#fenced(request, (session) => {
+          this.#memberships.leave(session, request.room);
+          return done;
+        }),
+      withdraw: ({ selector, rooms }) => this.#memberships.withdraw(selector, rooms),
+      record: (request) =>
+        this.#fenced(request, (session) => ({ ok: true, outcome: this.#inbox.record(session, request) })),
+      putChunk: (request) =>
+        this.#fenced(request, (session) => ({ ok: true, chunks: this.#inbox.putChunk(session, request) })),
+      readUpload: ({ fence, sequence }) =>
+        this.#fenced(fence, (session) => ({ ok: true, text: this.#inbox.upload(session, sequence) })),
+      moveCursor: (request) => this.#streams.moveCursor(request),
+      sweep: (retention) => this.#sweep.step(retention),
+      figures: () => {
+        this.flush();
+        return {
+          ...this.#streams.figures(),
+          sessions: this.#sessions.count(),
+          outcomes: this.#inbox.count(),
+        };
+      },
+    };
+  }
+
+  #append(request: RequestOf<"append">): ResultOf<"append"> {
+    const key = request.idempotency;
+    if (key === undefined) return { ok: true, receipts: receiptsOf(this.#streams.append(request), false) };
+    const digest = payloadDigest(request.payload);
+    const known = this.#keys.find(key);
+    if (known === undefined) {
+      const places = this.#streams.append(request);
+      this.#keys.remember(key, request, digest, places);
+      return { ok: true, receipts: receiptsOf(places, false) };
+    }
+    if (request.strictPayload === true && known.digest !== digest)
+      return { ok: false, reason: "key_conflict" };
+    return { ok: true, receipts: receiptsOf(known.places, true) };
+  }
+
+  #resume(request: ResumeRequest): ResumeResult {
+    const stored = this.#sessions.peek(request.session, request.now);
+    const session = this.#sessions.find(request.session);
+    if (stored === undefined || session === undefined) return { ok: false, reason: "unknown_session" };
+    if (stored.tokenDigest !== request.tokenDigest) return { ok: false, reason: "wrong_token" };
+    if (stored.principal !== request.principal) return { ok: false, reason: "wrong_principal" };
+    this.#sessions.take(session, request);
+    const own = this.#streams.find(roomKey(session.namespace, session.session));
+    return {
+      ok: true,
+      generation: session.generation,
+      data: stored.data,
+      previousNode: stored.node,
+      memberships: this.#memberships.of(session),
+      own: own && headOf(own),
+      inboxLow: session.inboxLow,
+      outcomes: this.#inbox.outcomes(session),
+      uploads: this.#inbox.uploads(session),
+    };
+  }
+
+  #fenced<T>(fence: Fence, write: (session: SessionRow) => T): T | typeof stale {
+    const session = this.#sessions.held(fence);
+    return session === undefined ? stale : write(session);
+  }
+}
+
+function receiptsOf(places: readonly Place[], duplicate: boolean): readonly Receipt[] {
+  return places.map(([stream, epoch, offset]) => ({
+    stream,
+    epoch,
+    offset,
+    duplicate,
+    durability: "fsynced",
+  }));
+}
+
+const done = { ok: true } as const;
+const stale = { ok: false, reason: "stale_generation" } as const;
