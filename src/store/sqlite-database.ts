@@ -87,6 +87,17 @@ export function errorCodeOf(error: unknown): ErrorCode {
     : "store_unavailable";
 }
 
+/** Another connection holds the lock. */
+export function isBusy(error: unknown): boolean {
+  const code = (error as { readonly errcode?: unknown } | undefined)?.errcode;
+  return typeof code === "number" && (code & primaryCodeMask) === sqliteBusy;
+}
+
+/** From now on a held lock is reported at once instead of waited for. */
+export function waitForNoLock(database: Database): void {
+  database.exec("PRAGMA busy_timeout = 0");
+}
+
 /** Newer versions of Node call the class `Database`. */
 const DatabaseClass: typeof sqlite.DatabaseSync =
   (sqlite as { readonly Database?: typeof sqlite.DatabaseSync }).Database ?? sqlite.DatabaseSync;
@@ -97,4 +108,5 @@ const cacheKibibytes = 32 * 1024;
 
 /** Extended result codes keep the primary one in their low byte. */
 const primaryCodeMask = 0xff;
+const sqliteBusy = 5;
 const sqliteFull = 13;

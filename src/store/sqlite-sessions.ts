@@ -154,7 +154,8 @@ function prepareStatements(database: Database) {
     find: `SELECT s.id, s.namespace, s.generation, i.low, i.forgotten,
              EXISTS (SELECT 1 FROM chunks c WHERE c.session = s.id)
            FROM sessions s JOIN inboxes i ON i.session = s.id WHERE s.session = ?`,
-    create: `INSERT INTO sessions (session, token_digest, namespace, principal, generation, node, expires_at, data)
+    create: `INSERT INTO sessions
+               (session, token_digest, namespace, principal, generation, node, expires_at, data)
              VALUES (?, ?, ?, ?, 1, ?, ?, ?)`,
     createInbox: "INSERT INTO inboxes SELECT id, 0, 0 FROM sessions WHERE session = ?",
     peek: `SELECT token_digest, namespace, principal, generation, node, data, expires_at

@@ -280,7 +280,8 @@ function prepareStatements(database: Database) {
   const text = {
     byKey: `SELECT ${columns} FROM streams WHERE key = ?`,
     byId: `SELECT ${columns} FROM streams WHERE id = ?`,
-    create: `INSERT INTO streams (key, epoch, low, head, mailbox) VALUES (?, ?, 1, 0, 0) RETURNING ${columns}`,
+    create: `INSERT INTO streams (key, epoch, low, head, mailbox) VALUES (?, ?, 1, 0, 0)
+             RETURNING ${columns}`,
     update: "UPDATE streams SET low = ?, head = ?, mailbox = ?, oldest_at = ?, orphaned_at = ? WHERE id = ?",
     drop: "DELETE FROM streams WHERE id = ?",
     idsAfter: "SELECT id FROM streams WHERE id > ? ORDER BY id LIMIT ?",

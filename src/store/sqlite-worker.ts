@@ -4,7 +4,15 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { applyOperation, isRead } from "./operation.ts";
 import { SqliteCheckpoints } from "./sqlite-checkpoints.ts";
-import { asNumber, errorCodeOf, firstRow, openDatabase, prepare } from "./sqlite-database.ts";
+import {
+  asNumber,
+  errorCodeOf,
+  firstRow,
+  isBusy,
+  openDatabase,
+  prepare,
+  waitForNoLock,
+} from "./sqlite-database.ts";
 import type { Database, Statement } from "./sqlite-database.ts";
 import { migrate, SchemaNewer } from "./sqlite-schema.ts";
 import { SqliteTables } from "./sqlite-tables.ts";
@@ -18,6 +26,7 @@ class SqliteWorker {
   readonly #begin: { readonly reading: Statement; readonly writing: Statement };
   readonly #commit: Statement;
   readonly #dataVersion: Statement;
+  readonly #busyTimeoutMs: number;
   #seenVersion = 0;
 
   constructor(options: WorkerOptions) {
@@ -32,6 +41,8 @@ class SqliteWorker {
     };
     this.#commit = prepare(this.#database, "COMMIT");
     this.#dataVersion = prepare(this.#database, "PRAGMA data_version");
+    this.#busyTimeoutMs = options.busyTimeoutMs;
+    waitForNoLock(this.#database);
   }
 
   /** Commits a batch and returns its results, or throws and leaves nothing of it. */
@@ -39,8 +50,7 @@ class SqliteWorker {
     const operations = batch.map(decodeOperation);
     const reading = operations.every((operation) => isRead(operation.kind));
     try {
-      (reading ? this.#begin.reading : this.#begin.writing).run();
-      this.#discardIfForeign();
+      this.#beginWhenFree(reading ? this.#begin.reading : this.#begin.writing);
       const results = operations.map((operation) =>
         encodeResult(operation, applyOperation(this.#tables.handlers, operation)),
       );
@@ -68,6 +78,24 @@ class SqliteWorker {
     this.#database.close();
   }
 
+  /**
+   * Waits for the lock itself: SQLite's own pauses grow to 100 ms, so that of several processes under load
+   * the one that has just committed gets the lock again and again.
+   */
+  #beginWhenFree(begin: Statement): void {
+    const deadline = performance.now() + this.#busyTimeoutMs;
+    for (;;) {
+      try {
+        begin.run();
+        return this.#discardIfForeign();
+      } catch (error) {
+        if (!isBusy(error) || performance.now() > deadline) throw error;
+        if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+        Atomics.wait(sleeper, 0, 0, lockPauseMs * Math.random());
+      }
+    }
+  }
+
   /** The version changes when another connection has committed; then rows in memory may be old. */
   #discardIfForeign(): void {
     const version = asNumber(firstRow(this.#dataVersion)?.[0]);
@@ -75,6 +103,11 @@ class SqliteWorker {
     this.#seenVersion = version;
   }
 }
+
+/** Nobody wakes it: a wait on it is a sleep of this thread. */
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+/** A batch takes the lock for a fraction of a millisecond to some milliseconds. */
+const lockPauseMs = 1;
 
 function main(): void {
   const port = parentPort;

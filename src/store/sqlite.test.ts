@@ -201,7 +201,7 @@ describe("sqlite store, in trouble", () => {
     expect((await append(store, "room", payload)).duplicate).toBe(false);
   });
 
-  test("G1: a failed batch takes what waits behind it along, so no outcome outlives a publish before it", async () => {
+  test("G1: a failed batch takes along what waits, so no outcome outlives a publish before it", async () => {
     const store = await openClosing(`${newFile()}?maxPages=100`);
     const fence = await open(store, "s");
     const inFlight = append(store, "room", "x".repeat(1_000_000));

@@ -95,7 +95,7 @@ class SqliteEngine implements Engine {
     const worker = new Worker(workerUrl, {
       workerData: this.#options,
       name: "holdfast-sqlite",
-      // The process's own preloads are for its main thread; one that throws in a worker would leave us no store.
+      // The process's own preloads are for its main thread; one that throws in a worker would leave no store.
       execArgv: [],
     });
     this.#worker = worker;
@@ -193,7 +193,7 @@ class SqliteEngine implements Engine {
         last = error;
       }
     }
-    const detail = `the SQLite worker failed ${restartsMax} times in a row; restart the process when the cause is gone`;
+    const detail = `the SQLite worker failed ${restartsMax} times in a row; remove the cause, restart the process`;
     this.#failure = unavailable(detail, last);
   }
 }

@@ -1,7 +1,7 @@
 /** One stream as both engines keep it in memory, and what follows from it. */
 
 import { hash } from "node:crypto";
-import { roomKey } from "../protocol/stream-key.ts";
+import { namespaceOfKey, roomOfKey } from "../protocol/stream-key.ts";
 import type { JoinFrom, Retention, StreamHead } from "./port.ts";
 
 export type StreamRow = {
@@ -81,8 +81,7 @@ export function payloadDigest(payload: string): string {
 
 /** Whether a key is that of a session's own stream, given what is known of sessions by their id. */
 export function isOwnStream(key: string, namespaceOf: (session: string) => string | undefined): boolean {
-  const digits = /^\d+/.exec(key)?.[0] ?? "";
-  const session = key.slice(digits.length + Number(digits) + "r:".length);
-  const namespace = namespaceOf(session);
-  return namespace !== undefined && roomKey(namespace, session) === key;
+  const namespace = namespaceOfKey(key);
+  const session = roomOfKey(namespace, key);
+  return session !== undefined && namespaceOf(session) === namespace;
 }
