@@ -38,6 +38,18 @@ const io = new Server(httpServer, {
 });
 const detachApplication = attachApplication(io, { chatDatabase: configuration.chatDatabase });
 
+io.delivery.on("store_error", ({ error }) => log.error({ error }, "the store refused"));
+io.delivery.on("publish_failed", ({ rooms, event, error }) =>
+  log.error({ rooms, event, error }, "not published"),
+);
+io.delivery.on("refused", ({ session, code, detail }) =>
+  log.warn({ session, code, detail }, "client refused"),
+);
+
+// Listening before the store is open would let clients in whom nothing can be promised.
+await io.delivery.ready.catch((error: unknown) =>
+  exitOnStart(`HOLDFAST_STORE=${configuration.store} cannot be opened: ${messageOf(error)}`),
+);
 httpServer.once("error", (error: NodeJS.ErrnoException) => exitOnStart(listenProblem(error)));
 httpServer.listen(configuration.port, configuration.host, () => {
   health.readiness = "ready";
@@ -120,6 +132,10 @@ function listenProblem(error: NodeJS.ErrnoException): string {
 function exitOnStart(message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(2);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** An address that a browser on this machine can open. */

@@ -94,11 +94,11 @@ export class Book {
     this.liveOffsets.set(stream, offset);
   }
 
-  /** Notes a gap where it is. @param {{ room?: string, from: number, to: number, reason: string }} gap */
+  /** Notes a gap where it is. @param {{ room: string, from: number, to: number, reason: string }} gap */
   noteGap(gap) {
     const text = gapInWords(gap);
     for (const conversation of this.all) {
-      if (gap.room !== undefined && conversation.stream !== gap.room) continue;
+      if (conversation.stream !== gap.room) continue;
       if (gap.reason === "reset") {
         conversation.startOver();
         this.liveOffsets.delete(conversation.stream);

@@ -108,4 +108,5 @@ export class Conversation {
  * @property {Mark} mark
  * @property {string} [reason] why it failed
  * @property {number} [sequence] its place in the outbox
+ * @property {boolean} [wasWritten] to a connection, at some time
  */

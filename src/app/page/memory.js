@@ -32,8 +32,12 @@ export const rememberedReading = () => read(localStorage, "read") ?? {};
 /** @param {Record<string, number>} offsets */
 export const rememberReading = (offsets) => write(localStorage, "read", offsets);
 
-/** @returns {import("./conversation.js").Pending[]} */
-export const rememberedPending = () => read(sessionStorage, "pending") ?? [];
+/** Taken, not read: the next page that looks must not find them. @returns {import("./conversation.js").Pending[]} */
+export function rememberedPending() {
+  const pending = read(sessionStorage, "pending") ?? [];
+  write(sessionStorage, "pending", []);
+  return pending;
+}
 /** @param {import("./conversation.js").Pending[]} pending */
 export const rememberPending = (pending) => write(sessionStorage, "pending", pending);
 

@@ -15,21 +15,29 @@ export class Wire {
      * Messages without a final word, and failed ones that wait for a decision. @type {Map<string, Pending>}
      */
     this.pending = new Map(rememberedPending().map((pending) => [pending.id, pending]));
-    /**
-     * Messages that an earlier life of this window put into the outbox; nobody here waits for their replies.
-     */
-    this.inherited = new Set(
-      [...this.pending.values()].filter(({ mark }) => mark !== "failed").map(({ id }) => id),
-    );
-    for (const pending of this.pending.values()) if (pending.mark !== "failed") pending.mark = "waiting";
-    /** The highest sequence written to the present connection. */
+    /** The highest sequence that this session has written to a connection. */
     this.written = 0;
+    /**
+     * Messages that an earlier life of this window put into the outbox, by sequence: nobody here waits for their
+     * replies, so their fate is read from the outbox. @type {Map<number, Pending>}
+     */
+    this.inherited = new Map();
+    for (const pending of this.pending.values()) {
+      if (pending.mark === "failed") continue;
+      pending.mark = "waiting";
+      if (pending.sequence !== undefined) this.inherited.set(pending.sequence, pending);
+    }
+    // Kept only while the page is away: a copy that lies about would be taken along by a duplicated tab.
+    addEventListener("pagehide", () => rememberPending([...this.pending.values()]));
 
     this.socket = io({ auth: { secret: deviceSecret() }, delivery: { outboxLimit: 10_000, persist: true } });
     this.socket.on("connect", () => {
       const isNew = !this.socket.recovered;
       const isFirst = !this.hasMet;
       this.hasMet = true;
+      if (isNew) this.written = 0;
+      // What had been written before is written again at once when the session goes on.
+      for (const pending of this.pending.values()) if (!isNew && pending.wasWritten) this.#written(pending);
       listeners.connected({ isNew, isFirst });
     });
     this.socket.on("disconnect", () => this.#disconnected());
@@ -45,9 +53,8 @@ export class Wire {
     );
     this.socket.on("presence", listeners.presence);
     this.socket.delivery.on("gap", listeners.gap);
-    this.socket.delivery.on("sent", (/** @type {{ sequence: number }} */ { sequence }) =>
-      this.#sent(sequence),
-    );
+    this.socket.delivery.on("sent", ({ sequence }) => this.#sent(sequence));
+    this.socket.delivery.on("settled", ({ sequence, error }) => this.#settled(sequence, error));
   }
 
   get isConnected() {
@@ -77,9 +84,11 @@ export class Wire {
     this.pending.set(pending.id, pending);
     pending.mark = "waiting";
     delete pending.reason;
+    delete pending.wasWritten;
     const reply = this.socket.emitWithAck(event, { ...input, id: pending.id, text: pending.text });
     pending.sequence = this.socket.delivery.lastSequence;
-    if ((pending.sequence ?? Infinity) <= this.written) pending.mark = "sent";
+    // With a connection it was written before `emitWithAck` returned.
+    if (pending.sequence <= this.written) this.#written(pending);
     this.#changed();
     reply.then(
       () => this.settle(pending.id),
@@ -93,7 +102,6 @@ export class Wire {
     if (pending === undefined) return;
     pending.mark = "stored";
     this.pending.delete(id);
-    this.inherited.delete(id);
     this.#changed();
   }
 
@@ -102,7 +110,6 @@ export class Wire {
     if (!this.pending.has(pending.id)) return;
     pending.mark = "failed";
     pending.reason = reason;
-    this.inherited.delete(pending.id);
     this.#changed();
     this.listeners.failed(pending);
   }
@@ -110,31 +117,40 @@ export class Wire {
   /** @param {number} sequence */
   #sent(sequence) {
     this.written = Math.max(this.written, sequence);
-    for (const pending of this.pending.values()) {
-      if (pending.mark === "waiting" && pending.sequence !== undefined && pending.sequence <= sequence) {
-        pending.mark = "sent";
-      }
-    }
+    for (const pending of this.pending.values()) if (pending.sequence === sequence) this.#written(pending);
     this.#changed();
+  }
+
+  /** @param {Pending} pending */
+  #written(pending) {
+    if (pending.mark === "waiting") pending.mark = "sent";
+    pending.wasWritten = true;
+  }
+
+  /** @param {number} sequence @param {Error | undefined} error */
+  #settled(sequence, error) {
+    const pending = this.inherited.get(sequence);
+    if (pending === undefined) return;
+    this.inherited.delete(sequence);
+    if (error === undefined) this.settle(pending.id);
+    else this.#failed(pending, error.message);
   }
 
   /** What was written and not confirmed may or may not have arrived; it will be written again. */
   #disconnected() {
-    this.written = 0;
     for (const pending of this.pending.values()) if (pending.mark === "sent") pending.mark = "waiting";
     this.#changed();
     this.listeners.disconnected(undefined);
   }
 
   #changed() {
-    rememberPending([...this.pending.values()]);
     this.listeners.changed();
   }
 }
 
 /**
  * @typedef {import("./conversation.js").Pending} Pending
- * @typedef {{ room?: string, stream: string, from: number, to: number, reason: string }} Gap
+ * @typedef {{ room: string, stream: number, from: number, to: number, reason: string }} Gap
  * @typedef {{ user: string, name: string }} Person
  * @typedef {{ id: string, from: Person, text: string, at: number }} Message
  * @typedef {object} WireListeners
