@@ -75,6 +75,7 @@ export const ManagerBase = StockManager as unknown as new (
 /** Types of Socket.IO packets (`PacketType` of socket.io-parser). */
 export const packetConnect = 0;
 export const packetEvent = 2;
+export const packetConnectError = 4;
 
 export const reservedEvents: ReadonlySet<string> = new Set([
   "connect",

@@ -9,7 +9,7 @@ import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
 import { decodePayload, encodePayload } from "../protocol/payload.ts";
 import { ClientDelivery } from "./delivery.ts";
 import { type ResolvedClientOptions } from "./options.ts";
-import { type Packet, packetConnect, packetEvent, reservedEvents, SocketBase } from "./socket-io-client.ts";
+import { type Packet, packetConnect, packetConnectError, packetEvent, reservedEvents, SocketBase } from "./socket-io-client.ts";
 import { type SleepWatch, watchSleep } from "./sleep-watch.ts";
 
 type Callback = (...args: unknown[]) => void;
@@ -130,7 +130,10 @@ export class DeliveringSocket extends SocketBase {
     if (packet.type === packetEvent && Array.isArray(data) && data[0] === frameEvent) {
       for (let index = 1; index < data.length; index++) this.#core.handleFrame(now(), data[index]);
       this.#carryOut();
-    } else super.onpacket(packet);
+    } else {
+      super.onpacket(packet);
+      if (packet.type === packetConnectError) this.#refused(packet.data);
+    }
   }
 
   override onclose(reason: string, description?: unknown): void {
@@ -246,6 +249,15 @@ export class DeliveringSocket extends SocketBase {
     this.#carryOut();
     if (welcome.resumed) this.delivery.emit("resume", { id: sid, generation: welcome.generation });
     return true;
+  }
+
+  /** Another page resumed our session while we did: we open one of our own instead of staying away for ever. */
+  #refused(data: unknown): void {
+    const { code } = ((data as { data?: unknown } | undefined)?.data ?? {}) as { code?: unknown };
+    if (code !== "stale_generation") return;
+    this.#core.abandon();
+    this.#carryOut();
+    this.connect();
   }
 
   #carryOut(): void {

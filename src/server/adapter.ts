@@ -17,8 +17,7 @@ export type AdapterMaker = (new (namespace: Namespace) => Adapter) | ((namespace
 export function durableAdapter(node: DeliveryNode, base: AdapterMaker = Adapter): new (nsp: Namespace) => Adapter {
   const make = function (namespace: Namespace): Adapter {
     const adapter = Reflect.construct(base, [namespace]) as Adapter;
-    // The parent of dynamic namespaces has no connections of its own; its children get adapters themselves.
-    if (!namespace.name.startsWith("/_")) decorate(node, namespace, adapter);
+    decorate(node, namespace, adapter);
     return adapter;
   };
   return make as unknown as new (nsp: Namespace) => Adapter;

@@ -158,10 +158,7 @@ export class SessionAdmission implements io.Admission {
     for (const membership of memberships) {
       const ok = await authorize(socket as unknown as Parameters<typeof authorize>[0], membership.room);
       if (ok) allowed.push(membership);
-      else {
-        const { id, generation } = session;
-        await this.#delivery.store.leave({ session: id, generation, room: membership.room });
-      }
+      else await this.#delivery.leaveRoom(session, membership.room);
     }
     return allowed;
   }

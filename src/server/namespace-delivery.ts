@@ -7,7 +7,7 @@ import type { FrameError } from "../protocol/frames.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import { encodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
-import type { JoinFrom, Membership, Receipt, Store } from "../store/port.ts";
+import type { Fence, Fenced, JoinFrom, Membership, Receipt, Store } from "../store/port.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import { FanOut } from "./fan-out.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -150,23 +150,24 @@ export class NamespaceDelivery {
 
   // --- rooms ---
 
-  async joinRooms(session: Session, rooms: readonly string[], options: JoinOptions): Promise<void> {
+  /** `join` and `leave` are often called without awaiting them: failures are reported, and thrown to those who do. */
+  joinRooms(session: Session, rooms: readonly string[], options: JoinOptions): Promise<void> {
     if (session.socket?.connected === true) void this.localRooms.addAll(session.id, new Set(rooms));
-    await Promise.all(rooms.map((room) => this.#join(session, room, options)));
+    const joined = Promise.all(rooms.map((room) => this.#join(session, room, options))).then(() => undefined);
+    joined.catch((error: unknown) => this.reportStoreError(error));
+    return joined;
   }
 
-  async leaveRoom(session: Session, room: string): Promise<void> {
+  leaveRoom(session: Session, room: string): Promise<void> {
     void this.localRooms.del(session.id, room);
-    if (room === session.id) return;
+    if (room === session.id) return Promise.resolve();
     this.#joining.delete(joinName(session, room));
     const membership = session.memberships.get(room);
     session.memberships.delete(room);
     if (membership !== undefined) this.#detach(session, membership);
-    const { id, generation } = session;
-    await this.store.leave({ session: id, generation, room }).catch((error: unknown) => {
-      this.reportStoreError(error);
-      throw error;
-    });
+    const left = this.fenced(session, (fence) => this.store.leave({ ...fence, room })).then(() => undefined);
+    left.catch((error: unknown) => this.reportStoreError(error));
+    return left;
   }
 
   /** `socketsLeave`: takes rooms from the chosen sessions, also from those that are away. */
@@ -244,8 +245,27 @@ export class NamespaceDelivery {
   }
 
   saveData(session: Session, data: string): void {
-    const { id, generation } = session;
-    this.store.saveData({ session: id, generation, data }).catch((error: unknown) => this.reportStoreError(error));
+    this.fenced(session, (fence) => this.store.saveData({ ...fence, data })).catch((error: unknown) =>
+      this.reportStoreError(error),
+    );
+  }
+
+  /**
+   * Writes as the holder of the session. A refusal means that another process holds it, and it ends here with
+   * "moved" - unless it was resumed in this very process meanwhile, which raised the generation under the write.
+   */
+  async fenced<T extends { readonly ok: true }>(
+    session: Session,
+    write: (fence: Fence) => Promise<Fenced<T>>,
+  ): Promise<T | undefined> {
+    for (;;) {
+      const { id, generation } = session;
+      const result = await write({ session: id, generation });
+      if (result.ok) return result;
+      if (session.generation !== generation) continue;
+      this.endSession(session, "moved");
+      return undefined;
+    }
   }
 
   /** `socket.data` as JSON text; undefined, with a report, when it cannot be written. */
@@ -324,29 +344,37 @@ export class NamespaceDelivery {
       if (this.#joining.get(name) === joined) this.#joining.delete(name);
     });
     this.#joining.set(name, joined);
-    // `join` is often called without awaiting it; the failure is reported, and thrown to those who do await.
-    joined.catch((error: unknown) => this.reportStoreError(error));
     return joined;
   }
 
   async #store(session: Session, room: string, options: JoinOptions): Promise<void> {
     const name = joinName(session, room);
-    const result = await this.store.join({
-      session: session.id,
-      generation: session.generation,
-      room,
-      key: roomKey(this.name, room),
-      from: joinFrom(options),
-      show: options.show ?? this.options.showRooms,
-    });
-    if (!result.ok) {
-      this.endSession(session, "moved");
-      throw new DeliveryError(result.reason);
-    }
+    const key = roomKey(this.name, room);
+    const [from, show] = [joinFrom(options), options.show ?? this.options.showRooms];
+    const join = (fence: Fence) => this.store.join({ ...fence, room, key, from, show });
+    const result = await this.#persistently(session, () => this.fenced(session, join));
+    if (result === undefined) throw new DeliveryError("stale_generation");
     // A leave that was called meanwhile has taken the name away, and comes after the join in the store too.
     if (!this.#joining.has(name)) return;
     session.memberships.set(room, result.membership);
     if (session.connection !== undefined) this.#attach(session, result.membership);
+  }
+
+  /** A join that the store cannot take now is tried again: without it the client would silently get nothing. */
+  async #persistently<T>(session: Session, attempt: () => Promise<T>): Promise<T> {
+    for (let delayMs = joinRetryMs; ; delayMs *= 2) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const retryable = error instanceof DeliveryError && error.retryable;
+        if (!retryable || session.ended || delayMs > joinRetryMaxMs) {
+          session.connection?.refuse(serverFrame.error("store_unavailable", "a room could not be joined"));
+          throw error;
+        }
+        this.reportStoreError(error);
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+      }
+    }
   }
 
   #attach(session: Session, membership: Membership): void {
@@ -403,5 +431,9 @@ function joinFrom(options: JoinOptions): JoinFrom {
 function joinName(session: Session, room: string): string {
   return `${session.id} ${room}`;
 }
+
+/** Joins are tried for some 30 s; then the client is sent away, and its next connection tries again. */
+const joinRetryMs = 250;
+const joinRetryMaxMs = 16_000;
 
 type AnyFunction = (...args: unknown[]) => unknown;

@@ -12,7 +12,7 @@ import { Delivery } from "./delivery.ts";
 import { DeliveryNode } from "./delivery-node.ts";
 import { type DeliveryOptions, resolveOptions } from "./options.ts";
 import { installPublish, rememberNode } from "./publish.ts";
-import { setConnectionIds } from "./socket-io.ts";
+import { inheritSessionListeners, setConnectionIds } from "./socket-io.ts";
 
 export type HoldfastServerOptions = Partial<ServerOptions> & { readonly delivery?: DeliveryOptions };
 
@@ -32,6 +32,7 @@ export class HoldfastServer extends StockServer {
     this.#node = node;
     rememberNode(this, node);
     installPublish(this);
+    inheritSessionListeners(this);
     // Only now, because the namespace "/" exists already and gets its adapter anew.
     this.adapter(durableAdapter(node, adapter as AdapterMaker | undefined) as unknown as AdapterOption);
     if (!isOptions && server !== undefined) this.attach(server as HttpServer | number);

@@ -137,6 +137,8 @@ export class Session extends EventEmitter implements SocketSession {
 
   handleFrames(values: readonly unknown[]): void {
     for (const value of values) {
+      // Another process holds the session now; what this connection still says is for that one.
+      if (this.ended) return;
       this.#inbox.handleFrame(value);
       this.#carryOut();
     }
@@ -377,17 +379,10 @@ export class Session extends EventEmitter implements SocketSession {
   async #record(outcome: InboxOutcome, inboxLow: number): Promise<void> {
     const data = this.#changedData();
     try {
-      const result = await this.#delivery.store.record({
-        session: this.id,
-        generation: this.generation,
-        outcome,
-        inboxLow,
-        ...(data === undefined ? {} : { data }),
-      });
-      if (!result.ok) {
-        this.#delivery.endSession(this, "moved");
-        return;
-      }
+      const { store } = this.#delivery;
+      const record = { outcome, inboxLow, ...(data === undefined ? {} : { data }) };
+      const result = await this.#delivery.fenced(this, (fence) => store.record({ ...fence, ...record }));
+      if (result === undefined) return;
       this.#inbox.handleRecorded(result.outcome);
     } catch (error) {
       if (data !== undefined) this.#savedData = "";
@@ -399,12 +394,10 @@ export class Session extends EventEmitter implements SocketSession {
 
   async #storeChunk(sequence: number, index: number, text: string): Promise<void> {
     try {
-      const { id: session, generation } = this;
-      const result = await this.#delivery.store.putChunk({ session, generation, sequence, index, text });
-      if (!result.ok) {
-        this.#delivery.endSession(this, "moved");
-        return;
-      }
+      const { store } = this.#delivery;
+      const chunk = { sequence, index, text };
+      const result = await this.#delivery.fenced(this, (fence) => store.putChunk({ ...fence, ...chunk }));
+      if (result === undefined) return;
       this.#inbox.handleChunkStored(sequence, result.chunks);
       this.#carryOut();
     } catch (error) {
@@ -416,12 +409,9 @@ export class Session extends EventEmitter implements SocketSession {
 
   async #readUpload(sequence: number): Promise<void> {
     try {
-      const fence = { session: this.id, generation: this.generation };
-      const result = await this.#delivery.store.readUpload(fence, sequence);
-      if (!result.ok) {
-        this.#delivery.endSession(this, "moved");
-        return;
-      }
+      const { store } = this.#delivery;
+      const result = await this.#delivery.fenced(this, (fence) => store.readUpload(fence, sequence));
+      if (result === undefined) return;
       this.#inbox.handleUpload(sequence, result.text);
       this.#carryOut();
     } catch (error) {

@@ -12,6 +12,7 @@
 import { EventEmitter } from "node:events";
 import { Socket, type Namespace, type Server } from "socket.io";
 import WebSocket from "ws";
+import { DeliveryError } from "../protocol/errors.ts";
 import { frameEvent } from "../protocol/frames.ts";
 
 /** What Holdfast adds to a stock socket. `undefined` session: a stock client, with stock guarantees. */
@@ -235,9 +236,14 @@ async function connect(
   admission.connected(socket);
 }
 
+/**
+ * After CONNECT_ERROR a client does not try again by itself, which is right for a middleware's "no". A failure that
+ * passes (the store is away) only closes the connection, so that the client comes back.
+ */
 function refuse(socket: HoldfastSocket, error: Error & { data?: unknown }): void {
   socket._cleanup();
-  if (socket.conn.readyState === "open") socket._error({ message: error.message, data: error.data });
+  if (error instanceof DeliveryError && error.retryable) socket.conn.close();
+  else if (socket.conn.readyState === "open") socket._error({ message: error.message, data: error.data });
 }
 
 /**
@@ -248,6 +254,17 @@ export function supersede(socket: HoldfastSocket): void {
   const { conn } = socket;
   socket._onclose("transport close", "resumed by a newer connection");
   conn.close();
+}
+
+/** Socket.IO hands a dynamic namespace's "connection" listeners to its children; this does it for "session". */
+export function inheritSessionListeners(server: Server): void {
+  const { parentNsps } = server as unknown as { parentNsps: Map<unknown, Namespace & { children: Set<Namespace> }> };
+  server.sockets.on("new_namespace" as never, ((child: Namespace) => {
+    for (const parent of parentNsps.values()) {
+      if (!parent.children.has(child)) continue;
+      for (const listener of listenersOf(parent, "session")) child.on("session" as never, listener as never);
+    }
+  }) as never);
 }
 
 /** `emit` of a namespace sends to clients; this calls its listeners. */
