@@ -172,7 +172,7 @@ browserTest(
     const grace = await ChatWindow.open(home, server.url);
     await grace.page.getByRole("button", { name: "Show conversations, 2 unread" }).click();
     await picture(grace.page, "phone-dark-list");
-    await grace.page.getByRole("button", { name: "Ada, 2 unread messages" }).click();
+    await grace.page.getByRole("button", { name: "Ada 2 unread messages" }).click();
     expect(await grace.texts()).toEqual(["The key is under the pot.", "Water the kelp, please."]);
     await grace.say("Found it.");
     await allStored(grace, 1);

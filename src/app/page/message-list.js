@@ -38,6 +38,8 @@ export class MessageList {
     /** @type {Map<string, { signature: string, item: HTMLLIElement }>} */
     this.items = new Map();
     this.isAtEnd = true;
+    /** Height of the view when it was last drawn. */
+    this.height = 0;
     earlier.addEventListener("click", () => actions.loadEarlier());
     latest.addEventListener("click", () => this.toEnd());
     scroll.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -58,6 +60,10 @@ export class MessageList {
       this.shown = conversation;
       this.items.clear();
       this.isAtEnd = true;
+    } else if (scroll.clientHeight === this.height) {
+      // A scroll of this very frame has not been told yet, and must not be undone. In a view that has just become
+      // smaller (a keyboard, a banner) the measure would be wrong.
+      this.isAtEnd = isScrolledToEnd();
     }
     // History and another conversation are not news: only what is added at the end is read out.
     const isNews = !isOther && this.isAtEnd;
@@ -80,6 +86,7 @@ export class MessageList {
     const anchored = anchor && this.items.get(anchor.id)?.item;
     if (this.isAtEnd) scroll.scrollTop = scroll.scrollHeight;
     else if (anchored) scroll.scrollTop += anchored.offsetTop - anchor.top;
+    this.height = scroll.clientHeight;
     latest.hidden = this.isAtEnd;
     const unread = conversation.unread;
     latest.replaceChildren(
@@ -90,7 +97,7 @@ export class MessageList {
 
   #scrolled() {
     const wasAtEnd = this.isAtEnd;
-    this.isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < endPixels;
+    this.isAtEnd = isScrolledToEnd();
     if (this.isAtEnd && !wasAtEnd) this.actions.read();
     latest.hidden = this.isAtEnd;
   }
@@ -204,6 +211,10 @@ export class MessageList {
     }
     return foot;
   }
+}
+
+function isScrolledToEnd() {
+  return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < endPixels;
 }
 
 /**

@@ -78,7 +78,7 @@ function itemOf(conversation, isOpen, choose) {
   if (unread > 0) {
     const badge = make("span", "badge", short(unread));
     badge.setAttribute("aria-hidden", "true");
-    button.append(badge, make("span", "unseen", `, ${counted(unread, "unread message", "unread messages")}`));
+    button.append(badge, make("span", "unseen", counted(unread, "unread message", "unread messages")));
   }
   return item;
 }
