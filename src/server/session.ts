@@ -76,7 +76,7 @@ export class Session extends EventEmitter implements SocketSession {
       outcomes: resumed?.outcomes ?? [],
       uploads: resumed?.uploads ?? [],
     });
-    super.on("newListener", () => setImmediate(() => this.#releaseWaiting()));
+    super.on("newListener", () => this.handleListener());
   }
 
   get connected(): boolean {
@@ -148,6 +148,11 @@ export class Session extends EventEmitter implements SocketSession {
     this.#delivery.emitToSession(this, args, flags, socket);
   }
 
+  /** Later, because whoever attaches one listener is about to attach others. */
+  handleListener(): void {
+    if (this.#waiting.length > 0) setImmediate(() => this.#releaseWaiting());
+  }
+
   handleConnected(): void {
     this.#delivery.announceSession(this);
   }
@@ -176,8 +181,6 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** The socket's handlers have run and may have attached listeners. */
   handleListening(): void {
-    const { socket } = this;
-    socket?.on("newListener", () => setImmediate(() => this.#releaseWaiting()));
     this.#releaseWaiting();
   }
 

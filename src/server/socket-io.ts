@@ -22,6 +22,8 @@ export type SocketSession = {
   readonly welcome: unknown;
   handleFrames(values: readonly unknown[]): void;
   handleConnected(): void;
+  /** The socket got a listener, which an event may have been waiting for. */
+  handleListener(): void;
   handleClosed(socket: HoldfastSocket): void;
   handleKicked(): void;
   emitFromSocket(socket: HoldfastSocket, args: unknown[], flags: EmitFlags): void;
@@ -74,6 +76,10 @@ interface StockSocket {
   readonly conn: Engine;
   run(event: unknown[], done: (error?: Error) => void): void;
   on(event: string, listener: (...args: never[]) => void): this;
+  addListener(event: string, listener: (...args: never[]) => void): this;
+  prependListener(event: string, listener: (...args: never[]) => void): this;
+  onAny(listener: (...args: never[]) => void): this;
+  prependAny(listener: (...args: never[]) => void): this;
   once(event: string, listener: (...args: never[]) => void): this;
   off(event: string, listener: (...args: never[]) => void): this;
   listenersAny(): ((...args: unknown[]) => void)[];
@@ -131,6 +137,36 @@ export class HoldfastSocket extends Stock {
     if (this.session !== undefined && this.admitted) return this.session.join(list, options);
     if (this.admitted || this.connected) return super.join(list as string[]);
     this.earlyJoins.push({ rooms: list, options });
+  }
+
+  // A "newListener" listener would do the same, but Node emits that event, and a socket's `emit` refuses its name.
+
+  override on(event: string, listener: (...args: never[]) => void): this {
+    super.on(event, listener);
+    this.session?.handleListener();
+    return this;
+  }
+
+  override addListener(event: string, listener: (...args: never[]) => void): this {
+    return this.on(event, listener);
+  }
+
+  override prependListener(event: string, listener: (...args: never[]) => void): this {
+    super.prependListener(event, listener);
+    this.session?.handleListener();
+    return this;
+  }
+
+  override onAny(listener: (...args: never[]) => void): this {
+    super.onAny(listener);
+    this.session?.handleListener();
+    return this;
+  }
+
+  override prependAny(listener: (...args: never[]) => void): this {
+    super.prependAny(listener);
+    this.session?.handleListener();
+    return this;
   }
 
   override onevent(packet: Packet): void {
