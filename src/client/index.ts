@@ -26,7 +26,10 @@ export type Options = Partial<ManagerOptions & StockSocketOptions> & {
 type EventsMap = { [event: string]: any };
 
 /** socket.io-client's socket with the `delivery` property. */
-export type Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap = Listen> = StockSocket<Listen, Emit> & {
+export type Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap = Listen> = StockSocket<
+  Listen,
+  Emit
+> & {
   readonly delivery: ClientDelivery<Socket<Listen, Emit>>;
 };
 
@@ -50,7 +53,10 @@ class DeliveringManager extends ManagerBase {
 }
 
 /** A connection with one or more namespaces, as in socket.io-client. */
-export const Manager = DeliveringManager as unknown as new (uri: string, options?: Options) => StockManager & {
+export const Manager = DeliveringManager as unknown as new (
+  uri: string,
+  options?: Options,
+) => StockManager & {
   socket(namespace: string, options?: Options): Socket;
 };
 
@@ -69,7 +75,10 @@ export function io<Listen extends EventsMap = EventsMap, Emit extends EventsMap 
   const shared = managers.get(read.id) as DeliveringManager | undefined;
   const taken = shared !== undefined && read.namespace in shared.nsps;
   if (merged.forceNew === true || merged.multiplex === false || taken) {
-    return new DeliveringManager(read.source, merged).socket(read.namespace, merged) as unknown as Socket<Listen, Emit>;
+    return new DeliveringManager(read.source, merged).socket(read.namespace, merged) as unknown as Socket<
+      Listen,
+      Emit
+    >;
   }
   const manager = shared ?? new DeliveringManager(read.source, merged);
   managers.set(read.id, manager);
@@ -82,4 +91,8 @@ export { io as connect, io as default };
  * Full jitter from half a second on, up to 10 s: after a crash clients come back spread out. Socket.IO's own 1 to 5 s
  * with half the jitter brings everyone back within the same second.
  */
-const spreadReconnects: Options = { reconnectionDelay: 500, reconnectionDelayMax: 10_000, randomizationFactor: 1 };
+const spreadReconnects: Options = {
+  reconnectionDelay: 500,
+  reconnectionDelayMax: 10_000,
+  randomizationFactor: 1,
+};

@@ -34,7 +34,8 @@ export type ResolvedClientOptions = ClientSessionOptions & {
 /** Throws a `TypeError` that names the wrong option. */
 export function resolveClientOptions(options: ClientDeliveryOptions): ResolvedClientOptions {
   for (const name of Object.keys(options)) {
-    if (name !== "persist" && !(name in defaults)) throw new TypeError(`delivery.${name} is not an option of Holdfast`);
+    if (name !== "persist" && !(name in defaults))
+      throw new TypeError(`delivery.${name} is not an option of Holdfast`);
   }
   const number = (name: keyof typeof defaults): number => {
     const value = options[name] ?? defaults[name];

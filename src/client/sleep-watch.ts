@@ -29,8 +29,11 @@ export function watchSleep(listeners: SleepListeners): SleepWatch {
 }
 
 function watchPage(listeners: SleepListeners): () => void {
-  const { document, addEventListener, removeEventListener } = globalThis as Partial<Window & typeof globalThis>;
-  if (document === undefined || addEventListener === undefined || removeEventListener === undefined) return () => {};
+  const { document, addEventListener, removeEventListener } = globalThis as Partial<
+    Window & typeof globalThis
+  >;
+  if (document === undefined || addEventListener === undefined || removeEventListener === undefined)
+    return () => {};
   const visibility = () => {
     if (document.visibilityState === "hidden") listeners.hidden();
     else {

@@ -9,7 +9,14 @@ import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
 import { decodePayload, encodePayload } from "../protocol/payload.ts";
 import { ClientDelivery } from "./delivery.ts";
 import { type ResolvedClientOptions } from "./options.ts";
-import { type Packet, packetConnect, packetConnectError, packetEvent, reservedEvents, SocketBase } from "./socket-io-client.ts";
+import {
+  type Packet,
+  packetConnect,
+  packetConnectError,
+  packetEvent,
+  reservedEvents,
+  SocketBase,
+} from "./socket-io-client.ts";
 import { type SleepWatch, watchSleep } from "./sleep-watch.ts";
 
 type Callback = (...args: unknown[]) => void;
@@ -87,7 +94,8 @@ export class DeliveringSocket extends SocketBase {
 
   /** As in Socket.IO. Throws `outbox_full`, `event_too_large` or `payload_unsupported` where no callback takes it. */
   override emit(event: string, ...args: unknown[]): this {
-    if (this.flags.volatile === true || this.#stock || reservedEvents.has(event)) return super.emit(event, ...args);
+    if (this.flags.volatile === true || this.#stock || reservedEvents.has(event))
+      return super.emit(event, ...args);
     if (event === frameEvent) throw new DeliveryError("reserved_event", { detail: event });
     const { timeout = this._opts.ackTimeout } = this.flags;
     this.flags = {};
@@ -222,7 +230,10 @@ export class DeliveringSocket extends SocketBase {
 
   #write(frames: readonly string[]): void {
     if (this.io.opts.parser !== undefined) {
-      this.packet({ type: packetEvent, data: [frameEvent, ...frames.map((frame) => JSON.parse(frame) as unknown)] });
+      this.packet({
+        type: packetEvent,
+        data: [frameEvent, ...frames.map((frame) => JSON.parse(frame) as unknown)],
+      });
       return;
     }
     const namespace = this.nsp === "/" ? "" : `${this.nsp},`;
@@ -478,7 +489,8 @@ function errorOf(outcome: ClientOutcome): Error | undefined {
     case "ok":
       return undefined;
     case "expired":
-      return new DeliveryError("expired");
+      // The words of socket.io-client, which applications look for.
+      return Object.assign(new DeliveryError("expired"), { message: "operation has timed out" });
     case "failed":
       return new DeliveryError(outcome.code);
     case "rejected": {

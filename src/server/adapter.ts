@@ -14,13 +14,20 @@ import { interceptConnections, sendStock } from "./socket-io.ts";
 export type AdapterMaker = (new (namespace: Namespace) => Adapter) | ((namespace: Namespace) => Adapter);
 
 /** Returns what Socket.IO calls with `new` for every namespace. */
-export function durableAdapter(node: DeliveryNode, base: AdapterMaker = Adapter): new (nsp: Namespace) => Adapter {
+export function durableAdapter(
+  node: DeliveryNode,
+  base: AdapterMaker = Adapter,
+): new (
+  nsp: Namespace,
+) => Adapter {
   const make = function (namespace: Namespace): Adapter {
     const adapter = Reflect.construct(base, [namespace]) as Adapter;
     decorate(node, namespace, adapter);
     return adapter;
   };
-  return make as unknown as new (nsp: Namespace) => Adapter;
+  return make as unknown as new (
+    nsp: Namespace,
+  ) => Adapter;
 }
 
 function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): void {
@@ -46,7 +53,8 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
   adapter.addSockets = (options, rooms) => {
     addSockets.call(adapter, options, rooms);
     for (const session of delivery.sessions.values()) {
-      if (!session.connected && matches(session.rooms, options)) void session.join(rooms).catch(() => undefined);
+      if (!session.connected && matches(session.rooms, options))
+        void session.join(rooms).catch(() => undefined);
     }
   };
   adapter.delSockets = (options, rooms) => {
@@ -72,7 +80,11 @@ function requestAll(
 ): void {
   const timeoutMs = (options.flags as { timeout?: number } | undefined)?.timeout ?? broadcastTimeoutMs;
   const { stockSockets } = delivery.fanOut;
-  const name = delivery.node.replies.wait("", (error, [value]) => error === undefined && ack(value), timeoutMs);
+  const name = delivery.node.replies.wait(
+    "",
+    (error, [value]) => error === undefined && ack(value),
+    timeoutMs,
+  );
   let count = 0;
   adapter["apply"](options, (socket: Parameters<typeof stockSockets.has>[0]) => {
     count += 1;

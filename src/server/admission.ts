@@ -3,7 +3,13 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Namespace } from "socket.io";
 import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
-import { type ClientPosition, decodeHello, type Hello, type OpenStream, protocolVersion } from "../protocol/frames.ts";
+import {
+  type ClientPosition,
+  decodeHello,
+  type Hello,
+  type OpenStream,
+  protocolVersion,
+} from "../protocol/frames.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import { Connection } from "./connection.ts";
@@ -58,7 +64,7 @@ export class SessionAdmission implements io.Admission {
   }
 
   connected(socket: io.HoldfastSocket): void {
-    const { session } = socket;
+    const { deliverySession: session } = socket;
     if (!(session instanceof Session)) {
       const { stockSockets } = this.#delivery.fanOut;
       socket.once("disconnect", () => stockSockets.delete(socket));
@@ -96,9 +102,21 @@ export class SessionAdmission implements io.Admission {
     const peek = await delivery.store.peekSession(id, now);
     if (peek === undefined || peek.namespace !== delivery.name) return "unknown_session";
     if (!sameDigest(peek.tokenDigest, digest)) return "wrong_token";
-    const result = await delivery.store.resumeSession({ session: id, tokenDigest: digest, principal, node, now, expiresAt });
+    const result = await delivery.store.resumeSession({
+      session: id,
+      tokenDigest: digest,
+      principal,
+      node,
+      now,
+      expiresAt,
+    });
     if (!result.ok) {
-      delivery.node.report("refused", { namespace: delivery.name, session: id, code: result.reason, detail: "" });
+      delivery.node.report("refused", {
+        namespace: delivery.name,
+        session: id,
+        code: result.reason,
+        detail: "",
+      });
       return result.reason;
     }
     const session = this.#takeOver(id, token, principal, socket, result);
@@ -136,7 +154,8 @@ export class SessionAdmission implements io.Admission {
     }
     if (held !== undefined) delivery.endSession(held, "moved");
     const namespaceMembership = result.memberships.find(({ room }) => room === "");
-    if (namespaceMembership === undefined) throw new DeliveryError("unknown_session", { detail: "no namespace" });
+    if (namespaceMembership === undefined)
+      throw new DeliveryError("unknown_session", { detail: "no namespace" });
     const session = new Session(delivery, {
       id,
       token,
@@ -150,7 +169,11 @@ export class SessionAdmission implements io.Admission {
     return session;
   }
 
-  async #authorized(session: Session, socket: io.HoldfastSocket, result: ResumedSession): Promise<Membership[]> {
+  async #authorized(
+    session: Session,
+    socket: io.HoldfastSocket,
+    result: ResumedSession,
+  ): Promise<Membership[]> {
     const { authorize } = this.#delivery.options;
     const memberships = result.memberships.filter(({ room }) => room !== "");
     if (authorize === undefined) return memberships;
@@ -195,7 +218,12 @@ export class SessionAdmission implements io.Admission {
       resumed: undefined,
     });
     delivery.add(session);
-    this.#welcome(socket, session, { ...hello, low: 1, positions: [] }, { resumed: false, refused, own: undefined });
+    this.#welcome(
+      socket,
+      session,
+      { ...hello, low: 1, positions: [] },
+      { resumed: false, refused, own: undefined },
+    );
   }
 
   /** Binds the socket to the session and writes down what CONNECT will say. */
@@ -214,7 +242,7 @@ export class SessionAdmission implements io.Admission {
     socket.id = session.id;
     socket.data = session.data;
     socket.recovered = how.resumed;
-    socket.session = session;
+    socket.deliverySession = session;
     const inbox = session.connect(connection, hello.low);
     const positions = new Map(hello.positions.map((position) => [position.stream, position]));
     const places = [session.namespaceMembership, ...session.memberships.values()].map((membership) =>

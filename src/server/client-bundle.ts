@@ -61,7 +61,9 @@ function loaded(file: string): Promise<Bundle> {
 }
 
 async function load(file: string): Promise<Bundle> {
-  const body = await readFile(fileURLToPath(new URL(file, import.meta.resolve("holdfast/client/holdfast.js"))));
+  const body = await readFile(
+    fileURLToPath(new URL(file, import.meta.resolve("holdfast/client/holdfast.js"))),
+  );
   const [brotli, gzipped] = await Promise.all([promisify(brotliCompress)(body), promisify(gzip)(body)]);
   return {
     tag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 16)}"`,

@@ -104,7 +104,8 @@ export class DeliveryNode extends EventEmitter {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     for (const client of Object.values(engine?.clients ?? {})) client.close();
-    const closed = () => Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
+    const closed = () =>
+      Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
     while (!closed() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
     await this.store.close();
   }
@@ -171,7 +172,9 @@ export class DeliveryNode extends EventEmitter {
 
 type EngineServer = {
   readonly clients: Record<string, Engine>;
-  readonly opts: { allowRequest?: (request: unknown, done: (error: string, allowed: boolean) => void) => void };
+  readonly opts: {
+    allowRequest?: (request: unknown, done: (error: string, allowed: boolean) => void) => void;
+  };
 };
 
 const headsPerQuery = 500;

@@ -6,7 +6,7 @@ import { decodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Durability, Receipt } from "../store/port.ts";
 import type { DeliveryNode, NodeFigures } from "./delivery-node.ts";
-import { toBuffer } from "./session.ts";
+import { type Session, toBuffer } from "./session.ts";
 
 /** An entry as the application reads it. */
 export type HistoryEntry = {
@@ -41,7 +41,9 @@ export type PublishOptions = {
 /** Reports of a process, with their details; nobody has to listen. */
 export type DeliveryEvents = {
   publish_failed: [{ namespace: string; rooms: readonly string[]; event: string; error: unknown }];
-  reject: [{ namespace: string; session: string; sequence: number; error: { code: string; message: string } }];
+  reject: [
+    { namespace: string; session: string; sequence: number; error: { code: string; message: string } },
+  ];
   refused: [{ namespace: string; session: string; code: string; detail: string }];
   session: [{ namespace: string; session: string; resumed: boolean }];
   store_error: [{ namespace?: string; error: unknown }];
@@ -71,12 +73,18 @@ export class Delivery {
     return this.#node.options.node;
   }
 
-  on<Name extends keyof DeliveryEvents>(event: Name, listener: (...args: DeliveryEvents[Name]) => void): this {
+  on<Name extends keyof DeliveryEvents>(
+    event: Name,
+    listener: (...args: DeliveryEvents[Name]) => void,
+  ): this {
     (this.#node as EventEmitter).on(event, listener as (...args: unknown[]) => void);
     return this;
   }
 
-  off<Name extends keyof DeliveryEvents>(event: Name, listener: (...args: DeliveryEvents[Name]) => void): this {
+  off<Name extends keyof DeliveryEvents>(
+    event: Name,
+    listener: (...args: DeliveryEvents[Name]) => void,
+  ): this {
     (this.#node as EventEmitter).off(event, listener as (...args: unknown[]) => void);
     return this;
   }
@@ -135,6 +143,36 @@ export class Delivery {
    */
   async close(options: { readonly handlersTimeoutMs?: number } = {}): Promise<void> {
     await this.#node.close(options);
+  }
+}
+
+/** The `delivery` property of a server-side socket. */
+export class SocketDelivery {
+  readonly #session: Session | undefined;
+
+  constructor(session: Session | undefined) {
+    this.#session = session;
+  }
+
+  /** The virtual connection; undefined for a stock client. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Counts the connections of the session, from 1. 0 for a stock client. */
+  get generation(): number {
+    return this.#session?.generation ?? 0;
+  }
+
+  /** Events of the client whose outcome is not recorded yet. */
+  get pending(): number {
+    return this.#session?.running ?? 0;
+  }
+
+  /** How far each of the socket's rooms has been written to its connection. */
+  get positions(): readonly { readonly room: string; readonly stream: number; readonly offset: number }[] {
+    const members = [...(this.#session?.connection?.members.values() ?? [])];
+    return members.map(({ stream, feed }) => ({ room: stream.room, stream: stream.id, offset: feed.sent }));
   }
 }
 

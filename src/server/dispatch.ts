@@ -118,7 +118,8 @@ function newReply(encode: ReplyEncoder, timeoutMs: number) {
 
 function failure(error: unknown): RunResult {
   if (error instanceof RetryLater) return { kind: "retry", delayMs: error.delayMs, cause: error };
-  if (error instanceof DeliveryError && error.retryable) return { kind: "retry", delayMs: undefined, cause: error };
+  if (error instanceof DeliveryError && error.retryable)
+    return { kind: "retry", delayMs: undefined, cause: error };
   return { kind: "rejected", error: describeError(error) };
 }
 
@@ -140,5 +141,7 @@ export function describeError(error: unknown): FrameError {
 const lifecycleEvents: ReadonlySet<string> = new Set(["suspend", "resume", "moved", "end", "error"]);
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
 }

@@ -2,7 +2,15 @@
 
 export { DeliveryError, type ErrorCode, errorCatalogue } from "../protocol/errors.ts";
 export type { Durability, Receipt } from "../store/port.ts";
-export type { Delivery, DeliveryEvents, History, HistoryEntry, HistoryRequest, PublishOptions } from "./delivery.ts";
+export type {
+  Delivery,
+  DeliveryEvents,
+  History,
+  HistoryEntry,
+  HistoryRequest,
+  PublishOptions,
+  SocketDelivery,
+} from "./delivery.ts";
 export type { NodeFigures } from "./delivery-node.ts";
 export type { JoinOptions } from "./namespace-delivery.ts";
 export type { DeliveryOptions } from "./options.ts";

@@ -11,6 +11,7 @@ import type { Fence, Fenced, JoinFrom, Membership, Receipt, Store } from "../sto
 import type { DeliveryNode } from "./delivery-node.ts";
 import { FanOut } from "./fan-out.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { OutgoingListeners } from "./outgoing.ts";
 import { activeRequest, type Request } from "./request.ts";
 import type { EndReason, Session } from "./session.ts";
 import { announceOn, type EmitFlags } from "./socket-io.ts";
@@ -44,6 +45,7 @@ export class NamespaceDelivery {
   readonly store: Store;
   readonly options: ResolvedOptions;
   readonly fanOut: FanOut;
+  readonly outgoing = new OutgoingListeners();
   /** Sessions that live in this process, connected or suspended; the longest suspended first. */
   readonly sessions = new Map<string, Session>();
   /** The adapter's own membership methods, in front of which ours stand. */
@@ -80,6 +82,7 @@ export class NamespaceDelivery {
   publish(request: PublishRequest): Promise<readonly Receipt[]> {
     const payload = encodePayload(request.args);
     if (payload.length > this.options.limits.eventCharacters) throw new DeliveryError("event_too_large");
+    this.outgoing.notify(request.rooms, request.except, request.args);
     const active = activeRequest();
     const stored = this.#append(request, payload, active);
     active?.follow(stored, request.kind);
@@ -171,7 +174,10 @@ export class NamespaceDelivery {
   }
 
   /** `socketsLeave`: takes rooms from the chosen sessions, also from those that are away. */
-  withdraw(selector: { rooms: readonly string[]; except: readonly string[] }, rooms: readonly string[]): void {
+  withdraw(
+    selector: { rooms: readonly string[]; except: readonly string[] },
+    rooms: readonly string[],
+  ): void {
     for (const session of this.sessions.values()) {
       if (session.connected || !isSelected(session, selector)) continue;
       for (const room of rooms) session.memberships.delete(room);
@@ -301,7 +307,8 @@ export class NamespaceDelivery {
     active: Request | undefined,
   ): Promise<readonly Receipt[]> {
     const { rooms, except, key } = request;
-    const keys = rooms.length === 0 ? [namespaceKey(this.name)] : rooms.map((room) => roomKey(this.name, room));
+    const keys =
+      rooms.length === 0 ? [namespaceKey(this.name)] : rooms.map((room) => roomKey(this.name, room));
     const own = key === undefined ? undefined : { scope: `key ${key}`, sequence: 0, position: 0 };
     const idempotency = own ?? active?.nextKey();
     const result = await this.store.append({

@@ -42,7 +42,11 @@ export class NodeStream {
     this.id = head.stream;
     this.key = head.key;
     this.room = room;
-    this.sequencer = new StreamSequencer({ epoch: head.epoch, delivered: head.head, heldLimit: heldEntriesLimit });
+    this.sequencer = new StreamSequencer({
+      epoch: head.epoch,
+      delivered: head.head,
+      heldLimit: heldEntriesLimit,
+    });
   }
 
   /** Takes entries of this stream that the store has committed, and delivers what is next. */

@@ -41,7 +41,8 @@ export class OpeningStore implements Store {
   withdraw: Store["withdraw"] = (selector, rooms) => this.#call((store) => store.withdraw(selector, rooms));
   record: Store["record"] = (request) => this.#call((store) => store.record(request));
   putChunk: Store["putChunk"] = (request) => this.#call((store) => store.putChunk(request));
-  readUpload: Store["readUpload"] = (fence, sequence) => this.#call((store) => store.readUpload(fence, sequence));
+  readUpload: Store["readUpload"] = (fence, sequence) =>
+    this.#call((store) => store.readUpload(fence, sequence));
   moveCursor: Store["moveCursor"] = (request) => this.#call((store) => store.moveCursor(request));
   sweep: Store["sweep"] = (retention) => this.#call((store) => store.sweep(retention));
   figures: Store["figures"] = () => this.#call((store) => store.figures());

@@ -1,8 +1,8 @@
 /** The `delivery` option of the server: parsed once into a frozen object, wrong values refused by name. */
 
-import type { Socket } from "socket.io";
 import type { Limits } from "../protocol/frames.ts";
 import type { Retention } from "../store/port.ts";
+import type { Socket } from "./types.ts";
 
 export type DeliveryOptions = {
   /** Where entries, sessions and outcomes live: `sqlite:FILE` or `memory:`. Default `memory:`. */
@@ -85,13 +85,17 @@ export function resolveOptions(options: DeliveryOptions, randomNode: () => strin
     const value = options[name] ?? numberDefaults[name].value;
     const { least, most } = numberDefaults[name];
     if (!Number.isInteger(value) || value < least || value > most) {
-      throw new TypeError(`delivery.${name} must be a whole number from ${least} to ${most}, not ${String(value)}`);
+      throw new TypeError(
+        `delivery.${name} must be a whole number from ${least} to ${most}, not ${String(value)}`,
+      );
     }
     return value;
   };
   const node = options.node ?? randomNode();
   if (!/^[A-Za-z0-9_]{3}$/.test(node)) {
-    throw new TypeError(`delivery.node must be three letters, digits or underscores, not ${JSON.stringify(node)}`);
+    throw new TypeError(
+      `delivery.node must be three letters, digits or underscores, not ${JSON.stringify(node)}`,
+    );
   }
   return Object.freeze({
     store: options.store ?? "memory:",

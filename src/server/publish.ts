@@ -1,8 +1,10 @@
-/** `publish`: `emit` that resolves to a receipt, on servers, namespaces, rooms and sockets. */
+/** `delivery` on namespaces and sockets, and `publish`: `emit` that resolves to a receipt, on servers, namespaces, rooms and sockets. */
 
 import { Namespace, type Server, Socket } from "socket.io";
 import type { Receipt } from "../store/port.ts";
+import { Delivery, SocketDelivery } from "./delivery.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
+import { Session } from "./session.ts";
 
 const nodes = new WeakMap<object, DeliveryNode>();
 
@@ -19,6 +21,7 @@ type Operator = {
 /** Adds `publish` to Socket.IO's own prototypes, once per process; on a stock server it throws. */
 export function installPublish(server: Server): void {
   const operator = server.sockets.to("holdfast").constructor.prototype as object;
+  installDelivery();
   define(operator, function (this: Operator, args) {
     return publishTo(this.adapter.nsp, [...this.rooms], [...this.exceptRooms], args);
   });
@@ -28,6 +31,37 @@ export function installPublish(server: Server): void {
   define(Socket.prototype, function (this: Socket, args) {
     return publishTo(this.nsp, [this.id], [], args);
   });
+}
+
+/** Adds the `delivery` properties of namespaces and sockets. */
+function installDelivery(): void {
+  const of = (target: object, make: () => object) => {
+    let delivery = deliveries.get(target);
+    if (delivery === undefined) {
+      delivery = make();
+      deliveries.set(target, delivery);
+    }
+    return delivery;
+  };
+  const get = (prototype: object, getter: (this: never) => object) => {
+    if (Object.hasOwn(prototype, "delivery")) return;
+    Object.defineProperty(prototype, "delivery", { configurable: true, get: getter });
+  };
+  get(Namespace.prototype, function (this: Namespace) {
+    return of(this, () => new Delivery(nodeOf(this), this.name));
+  });
+  get(Socket.prototype, function (this: Socket & { deliverySession?: unknown }) {
+    const { deliverySession: session } = this;
+    return of(this, () => new SocketDelivery(session instanceof Session ? session : undefined));
+  });
+}
+
+const deliveries = new WeakMap<object, object>();
+
+function nodeOf(namespace: Namespace): DeliveryNode {
+  const node = nodes.get(namespace.server);
+  if (node === undefined) throw new Error("delivery needs a server made by Holdfast");
+  return node;
 }
 
 function define<T>(prototype: object, publish: (this: T, args: unknown[]) => Promise<Receipt>): void {
@@ -48,8 +82,8 @@ async function publishTo(
   except: readonly string[],
   args: readonly unknown[],
 ): Promise<Receipt> {
-  const node = nodes.get(namespace.server);
-  if (node === undefined) throw new Error("publish() needs a server made by Holdfast");
-  const receipts = await node.namespace(namespace.name).publish({ rooms, except, args, kind: "published" });
+  const receipts = await nodeOf(namespace)
+    .namespace(namespace.name)
+    .publish({ rooms, except, args, kind: "published" });
   return receipts[0] as Receipt;
 }

@@ -8,7 +8,7 @@ import type { Server as HttpServer } from "node:http";
 import { Server as StockServer, type ServerOptions } from "socket.io";
 import { serveClientBundle } from "./client-bundle.ts";
 import { type AdapterMaker, durableAdapter } from "./adapter.ts";
-import { Delivery } from "./delivery.ts";
+import type { Delivery } from "./delivery.ts";
 import { DeliveryNode } from "./delivery-node.ts";
 import { type DeliveryOptions, resolveOptions } from "./options.ts";
 import { installPublish, rememberNode } from "./publish.ts";
@@ -19,7 +19,6 @@ export type HoldfastServerOptions = Partial<ServerOptions> & { readonly delivery
 /** Exported as `Server`, with its types, from `types.ts`. */
 export class HoldfastServer extends StockServer {
   readonly #node: DeliveryNode;
-  readonly #deliveries = new Map<string, Delivery>();
 
   /** @throws {TypeError} for a wrong `delivery` option, by name. */
   constructor(server?: HttpServer | number | HoldfastServerOptions, options: HoldfastServerOptions = {}) {
@@ -40,17 +39,7 @@ export class HoldfastServer extends StockServer {
 
   /** Receipts, history, figures, events and the orderly end; of the namespace "/" where it matters. */
   get delivery(): Delivery {
-    return this.deliveryOf("/");
-  }
-
-  /** The same for another namespace. */
-  deliveryOf(namespace: string): Delivery {
-    let delivery = this.#deliveries.get(namespace);
-    if (delivery === undefined) {
-      delivery = new Delivery(this.#node, namespace);
-      this.#deliveries.set(namespace, delivery);
-    }
-    return delivery;
+    return (this.sockets as unknown as { delivery: Delivery }).delivery;
   }
 
   override attach(server: Parameters<StockServer["attach"]>[0], options?: Partial<ServerOptions>): this {

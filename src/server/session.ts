@@ -153,11 +153,18 @@ export class Session extends EventEmitter implements SocketSession {
     if (this.#waiting.length > 0) setImmediate(() => this.#releaseWaiting());
   }
 
+  handleOutgoingListener(socket: HoldfastSocket): void {
+    this.#delivery.outgoing.add(socket);
+  }
+
   handleConnected(): void {
+    const { socket } = this;
+    if (socket !== undefined && socket.listenersAnyOutgoing().length > 0) this.#delivery.outgoing.add(socket);
     this.#delivery.announceSession(this);
   }
 
   handleClosed(socket: HoldfastSocket): void {
+    this.#delivery.outgoing.delete(socket);
     if (this.socket === socket) this.#delivery.suspend(this);
   }
 
@@ -312,14 +319,15 @@ export class Session extends EventEmitter implements SocketSession {
     // What the handler emitted could not be stored, so the event is not done, whatever the handler says.
     if (failed !== undefined) {
       this.#finish(run.sequence, { kind: "retry", delayMs: undefined, cause: failed });
-    }
-    else this.#delivery.afterEntries(this, request, () => this.#finish(run.sequence, result));
+    } else this.#delivery.afterEntries(this, request, () => this.#finish(run.sequence, result));
   }
 
   #runReply(run: Run, name: string, values: unknown[]): void {
     const callback = this.#delivery.takeReply(name, this.id);
     if (callback === undefined) {
-      const gone = reject(new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }));
+      const gone = reject(
+        new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }),
+      );
       this.#finish(run.sequence, run.wantsReply ? gone : { kind: "ok", body: "" });
       return;
     }
@@ -332,16 +340,16 @@ export class Session extends EventEmitter implements SocketSession {
     };
     const request = new Request(this.id, run.sequence);
     this.#runningCount += 1;
-    void runInRequest(request, () => runEvent({ socket: undefined, virtual }, ["reply", ...values], options)).then(
-      async (result) => {
-        await request.settled();
-        request.close();
-        this.#runningCount -= 1;
-        // The callback is spent, so an error in it cannot be made good by running it again.
-        const final = result.kind === "retry" ? reject(result.cause as Error) : result;
-        this.#finish(run.sequence, final);
-      },
-    );
+    void runInRequest(request, () =>
+      runEvent({ socket: undefined, virtual }, ["reply", ...values], options),
+    ).then(async (result) => {
+      await request.settled();
+      request.close();
+      this.#runningCount -= 1;
+      // The callback is spent, so an error in it cannot be made good by running it again.
+      const final = result.kind === "retry" ? reject(result.cause as Error) : result;
+      this.#finish(run.sequence, final);
+    });
   }
 
   #finish(sequence: number, result: RunResult): void {
@@ -432,4 +440,3 @@ function reject(error: Error): RunResult {
   const code = error instanceof DeliveryError ? error.code : "handler_failed";
   return { kind: "rejected", error: { code, message: error.message } };
 }
-

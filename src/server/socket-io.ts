@@ -24,13 +24,19 @@ export type SocketSession = {
   handleConnected(): void;
   /** The socket got a listener, which an event may have been waiting for. */
   handleListener(): void;
+  /** The socket got a listener for what is emitted to it. */
+  handleOutgoingListener(socket: HoldfastSocket): void;
   handleClosed(socket: HoldfastSocket): void;
   handleKicked(): void;
   emitFromSocket(socket: HoldfastSocket, args: unknown[], flags: EmitFlags): void;
   join(rooms: readonly string[], options: unknown): Promise<void>;
 };
 
-export type EmitFlags = { readonly timeout?: number; readonly volatile?: boolean; readonly compress?: boolean };
+export type EmitFlags = {
+  readonly timeout?: number;
+  readonly volatile?: boolean;
+  readonly compress?: boolean;
+};
 
 /** A connection of Engine.IO. */
 export type Engine = {
@@ -80,6 +86,9 @@ interface StockSocket {
   prependListener(event: string, listener: (...args: never[]) => void): this;
   onAny(listener: (...args: never[]) => void): this;
   prependAny(listener: (...args: never[]) => void): this;
+  onAnyOutgoing(listener: (...args: never[]) => void): this;
+  prependAnyOutgoing(listener: (...args: never[]) => void): this;
+  listenersAnyOutgoing(): unknown[];
   once(event: string, listener: (...args: never[]) => void): this;
   off(event: string, listener: (...args: never[]) => void): this;
   listenersAny(): ((...args: unknown[]) => void)[];
@@ -113,28 +122,29 @@ const Stock = Socket as unknown as new (
 
 /** Types of Socket.IO packets (`PacketType` of socket.io-parser). */
 const packetConnect = 0;
-const packetEvent = 2;
+export const packetEvent = 2;
 
 export class HoldfastSocket extends Stock {
-  session: SocketSession | undefined;
+  /** A long name, because applications hang things of their own on sockets, and `session` is a favourite. */
+  deliverySession: SocketSession | undefined;
   /** Joins that a middleware asked for; they take effect once the session is admitted. */
   readonly earlyJoins: { readonly rooms: readonly string[]; readonly options: unknown }[] = [];
   /** Becomes true when the session is admitted; before, nothing is emitted and no room is joined. */
   admitted = false;
 
   override emit(event: string, ...args: unknown[]): boolean {
-    if (this.session === undefined || this.flags.volatile === true || reservedEvents.has(event)) {
+    if (this.deliverySession === undefined || this.flags.volatile === true || reservedEvents.has(event)) {
       return super.emit(event, ...args);
     }
     const flags = this.flags;
     this.flags = {};
-    this.session.emitFromSocket(this, [event, ...args], flags);
+    this.deliverySession.emitFromSocket(this, [event, ...args], flags);
     return true;
   }
 
   override join(rooms: string | readonly string[], options?: unknown): Promise<void> | void {
     const list = typeof rooms === "string" ? [rooms] : rooms;
-    if (this.session !== undefined && this.admitted) return this.session.join(list, options);
+    if (this.deliverySession !== undefined && this.admitted) return this.deliverySession.join(list, options);
     if (this.admitted || this.connected) return super.join(list as string[]);
     this.earlyJoins.push({ rooms: list, options });
   }
@@ -143,7 +153,7 @@ export class HoldfastSocket extends Stock {
 
   override on(event: string, listener: (...args: never[]) => void): this {
     super.on(event, listener);
-    this.session?.handleListener();
+    this.deliverySession?.handleListener();
     return this;
   }
 
@@ -153,52 +163,64 @@ export class HoldfastSocket extends Stock {
 
   override prependListener(event: string, listener: (...args: never[]) => void): this {
     super.prependListener(event, listener);
-    this.session?.handleListener();
+    this.deliverySession?.handleListener();
     return this;
   }
 
   override onAny(listener: (...args: never[]) => void): this {
     super.onAny(listener);
-    this.session?.handleListener();
+    this.deliverySession?.handleListener();
     return this;
   }
 
   override prependAny(listener: (...args: never[]) => void): this {
     super.prependAny(listener);
-    this.session?.handleListener();
+    this.deliverySession?.handleListener();
+    return this;
+  }
+
+  override onAnyOutgoing(listener: (...args: never[]) => void): this {
+    super.onAnyOutgoing(listener);
+    this.deliverySession?.handleOutgoingListener(this);
+    return this;
+  }
+
+  override prependAnyOutgoing(listener: (...args: never[]) => void): this {
+    super.prependAnyOutgoing(listener);
+    this.deliverySession?.handleOutgoingListener(this);
     return this;
   }
 
   override onevent(packet: Packet): void {
     const data = packet.data as unknown[];
-    if (this.session !== undefined && data[0] === frameEvent) this.session.handleFrames(data.slice(1));
+    if (this.deliverySession !== undefined && data[0] === frameEvent)
+      this.deliverySession.handleFrames(data.slice(1));
     else super.onevent(packet);
   }
 
   override disconnect(close = false): this {
-    const { session } = this;
-    if (this.connected) session?.handleKicked();
+    if (this.connected) this.deliverySession?.handleKicked();
     return super.disconnect(close);
   }
 
   override _onconnect(): void {
     this.connected = true;
     void super.join(this.id);
-    if (this.session === undefined) {
+    if (this.deliverySession === undefined) {
       this.packet({ type: packetConnect, data: { sid: this.id } });
       return;
     }
     this.packet({
       type: packetConnect,
-      data: { sid: this.id, pid: this.session.token, holdfast: this.session.welcome },
+      data: { sid: this.id, pid: this.deliverySession.token, holdfast: this.deliverySession.welcome },
     });
-    this.session.handleConnected();
+    this.deliverySession.handleConnected();
   }
 
   override _onclose(reason: string, description?: unknown): unknown {
-    const { connected, session } = this;
+    const { connected, deliverySession } = this;
     const result = super._onclose(reason, description);
-    if (connected) session?.handleClosed(this);
+    if (connected) deliverySession?.handleClosed(this);
     return result;
   }
 
@@ -215,8 +237,12 @@ export class HoldfastSocket extends Stock {
 /** Decides what a new connection becomes. */
 export type Admission = {
   /** Before the middlewares: finds the session that the client asks for. `auth` has its secrets removed. */
-  prepare(namespace: Namespace, hello: unknown, token: unknown): Promise<{ id: string; data: Record<string, unknown> } | undefined>;
-  /** After the middlewares: opens or resumes, and sets `socket.session`; throws to refuse the connection. */
+  prepare(
+    namespace: Namespace,
+    hello: unknown,
+    token: unknown,
+  ): Promise<{ id: string; data: Record<string, unknown> } | undefined>;
+  /** After the middlewares: opens or resumes, and sets `socket.deliverySession`; throws to refuse the connection. */
   admit(socket: HoldfastSocket): Promise<void>;
   /** The socket is connected and its handlers have run. */
   connected(socket: HoldfastSocket): void;
@@ -262,7 +288,7 @@ async function connect(
   }
   if (nsp._preConnectSockets.get(temporaryId) === socket) nsp._preConnectSockets.delete(temporaryId);
   if (socket.conn.readyState !== "open") {
-    socket.session?.handleClosed(socket);
+    socket.deliverySession?.handleClosed(socket);
     socket._cleanup();
     return;
   }
@@ -294,13 +320,19 @@ export function supersede(socket: HoldfastSocket): void {
 
 /** Socket.IO hands a dynamic namespace's "connection" listeners to its children; this does it for "session". */
 export function inheritSessionListeners(server: Server): void {
-  const { parentNsps } = server as unknown as { parentNsps: Map<unknown, Namespace & { children: Set<Namespace> }> };
-  server.sockets.on("new_namespace" as never, ((child: Namespace) => {
-    for (const parent of parentNsps.values()) {
-      if (!parent.children.has(child)) continue;
-      for (const listener of listenersOf(parent, "session")) child.on("session" as never, listener as never);
-    }
-  }) as never);
+  const { parentNsps } = server as unknown as {
+    parentNsps: Map<unknown, Namespace & { children: Set<Namespace> }>;
+  };
+  server.sockets.on(
+    "new_namespace" as never,
+    ((child: Namespace) => {
+      for (const parent of parentNsps.values()) {
+        if (!parent.children.has(child)) continue;
+        for (const listener of listenersOf(parent, "session"))
+          child.on("session" as never, listener as never);
+      }
+    }) as never,
+  );
 }
 
 /** `emit` of a namespace sends to clients; this calls its listeners. */
@@ -368,5 +400,6 @@ export const reservedEvents: ReadonlySet<string> = new Set([
   "removeListener",
 ]);
 
-const makeFrame = (WebSocket as unknown as { Sender?: { frame?: (data: Buffer, options: object) => Buffer[] } })
-  .Sender?.frame;
+const makeFrame = (
+  WebSocket as unknown as { Sender?: { frame?: (data: Buffer, options: object) => Buffer[] } }
+).Sender?.frame;

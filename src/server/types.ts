@@ -3,7 +3,7 @@
 import type { Server as HttpServer } from "node:http";
 import type * as stock from "socket.io";
 import type { Receipt } from "../store/port.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery, SocketDelivery } from "./delivery.ts";
 import type { JoinOptions } from "./namespace-delivery.ts";
 import { HoldfastServer, type HoldfastServerOptions } from "./server.ts";
 import type { Session } from "./session.ts";
@@ -43,8 +43,7 @@ export type Socket<
   in(room: Rooms): BroadcastOperator<Emit, SocketData>;
   except(room: Rooms): BroadcastOperator<Emit, SocketData>;
   readonly broadcast: BroadcastOperator<Emit, SocketData>;
-  /** The session behind the socket; undefined for a stock client. */
-  readonly session: Session | undefined;
+  readonly delivery: SocketDelivery;
 } & stock.Socket<Listen, Emit, ServerSide, SocketData>;
 
 type Additions<
@@ -70,7 +69,9 @@ export type Namespace<
   Emit extends EventsMap = Listen,
   ServerSide extends EventsMap = DefaultEventsMap,
   SocketData = Any,
-> = Additions<Listen, Emit, ServerSide, SocketData, unknown> & stock.Namespace<Listen, Emit, ServerSide, SocketData>;
+> = Additions<Listen, Emit, ServerSide, SocketData, unknown> & {
+  readonly delivery: Delivery;
+} & stock.Namespace<Listen, Emit, ServerSide, SocketData>;
 
 export type Server<
   Listen extends EventsMap = DefaultEventsMap,
@@ -79,7 +80,6 @@ export type Server<
   SocketData = Any,
 > = Additions<Listen, Emit, ServerSide, SocketData, unknown> & {
   readonly delivery: Delivery;
-  deliveryOf(namespace: string): Delivery;
   of(
     name: Parameters<stock.Server["of"]>[0],
     listener?: (socket: Socket<Listen, Emit, ServerSide, SocketData>) => void,
