@@ -40,10 +40,10 @@ export type ClientDeliveryEvents = {
 
 /** What the property reads from its socket. */
 export type DeliveryState = {
-  readonly pending: number;
-  readonly positions: readonly OpenStream[];
-  readonly session: { readonly id: string; readonly generation: number } | undefined;
-  readonly guaranteed: boolean;
+  pending(): number;
+  positions(): readonly OpenStream[];
+  session(): { readonly id: string; readonly generation: number } | undefined;
+  guaranteed(): boolean;
   reset(): void;
 };
 
@@ -63,21 +63,21 @@ export class ClientDelivery<Self> extends Emitter<ClientDeliveryEvents, ClientDe
 
   /** Events without a terminal state. */
   get pending(): number {
-    return this.#state.pending;
+    return this.#state.pending();
   }
 
   /** How far every stream has been shown. */
   get positions(): readonly OpenStream[] {
-    return this.#state.positions;
+    return this.#state.positions();
   }
 
   get session(): { readonly id: string; readonly generation: number } | undefined {
-    return this.#state.session;
+    return this.#state.session();
   }
 
   /** False once the server turned out to be a stock one. */
   get guaranteed(): boolean {
-    return this.#state.guaranteed;
+    return this.#state.guaranteed();
   }
 
   /**

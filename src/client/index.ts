@@ -22,7 +22,7 @@ export type Options = Partial<ManagerOptions & StockSocketOptions> & {
   readonly multiplex?: boolean;
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: Socket.IO's own constraint and default.
+// oxlint-disable-next-line typescript/no-explicit-any -- Socket.IO's own constraint and default.
 type EventsMap = { [event: string]: any };
 
 /** socket.io-client's socket with the `delivery` property. */

@@ -51,22 +51,12 @@ export class DeliveringSocket extends SocketBase {
     super(manager, namespace, options);
     this.#options = delivery;
     this.#core = new ClientSession(delivery);
-    const self = this;
     this.delivery = new ClientDelivery<this>(
       {
-        get pending() {
-          return self.#core.pending;
-        },
-        get positions() {
-          return self.#core.positions;
-        },
-        get session() {
-          if (self.#core.sessionId === "") return undefined;
-          return { id: self.#core.sessionId, generation: self.#generation };
-        },
-        get guaranteed() {
-          return !self.#stock;
-        },
+        pending: () => this.#core.pending,
+        positions: () => this.#core.positions,
+        session: () => this.#session(),
+        guaranteed: () => !this.#stock,
         reset: () => this.#reset(),
       },
       () => {
@@ -151,6 +141,11 @@ export class DeliveringSocket extends SocketBase {
     this.#endProbe();
     this.#arm();
     super.onclose(reason, description);
+  }
+
+  #session(): { readonly id: string; readonly generation: number } | undefined {
+    const { sessionId } = this.#core;
+    return sessionId === "" ? undefined : { id: sessionId, generation: this.#generation };
   }
 
   // --- sending ---

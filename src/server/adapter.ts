@@ -65,7 +65,7 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
 
 /** Volatile events may be lost, and local ones are for this process alone: neither is stored. */
 function isTransient(options: BroadcastOptions): boolean {
-  const flags = options.flags as { volatile?: boolean; local?: boolean } | undefined;
+  const { flags } = options;
   return flags?.volatile === true || flags?.local === true;
 }
 
@@ -78,7 +78,7 @@ function requestAll(
   clientCount: (count: number) => void,
   ack: (value: unknown) => void,
 ): void {
-  const timeoutMs = (options.flags as { timeout?: number } | undefined)?.timeout ?? broadcastTimeoutMs;
+  const timeoutMs = options.flags?.timeout ?? broadcastTimeoutMs;
   const { stockSockets } = delivery.fanOut;
   const name = delivery.node.replies.wait(
     "",

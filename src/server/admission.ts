@@ -34,9 +34,10 @@ export class SessionAdmission implements io.Admission {
     const peek = await this.#delivery.store.peekSession(id, Date.now());
     if (peek === undefined || peek.namespace !== this.#delivery.name) return undefined;
     if (!sameDigest(peek.tokenDigest, digest)) return undefined;
-    const saved = this.#delivery.sessions.get(id)?.data ?? (JSON.parse(peek.data) as Record<string, unknown>);
+    const held = this.#delivery.sessions.get(id);
+    const saved: Record<string, unknown> = held?.data ?? (JSON.parse(peek.data) as Record<string, unknown>);
     // The middlewares of this connection have to name the principal again; the saved one proves nothing.
-    const { principal: _, ...data } = saved as Record<string, unknown>;
+    const { principal: _, ...data } = saved;
     return { id, data };
   }
 

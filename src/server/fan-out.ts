@@ -47,7 +47,7 @@ export class FanOut implements StreamHost {
     this.namespace = options.namespace.name;
     this.chunkCharacters = options.chunkCharacters;
     this.#store = options.store;
-    this.#adapter = () => options.namespace.adapter as Adapter;
+    this.#adapter = () => options.namespace.adapter;
     this.#findSession = options.findSession;
     this.#reportStoreError = options.reportStoreError;
   }
@@ -93,8 +93,10 @@ export class FanOut implements StreamHost {
     if (reading !== undefined) return reading;
     const page = this.#store.read({ stream, after, limit: pageEntries, charactersLimit: pageCharacters });
     this.#reads.set(name, page);
-    const done = () => this.#reads.delete(name);
-    page.then(done, done);
+    const forget = () => {
+      this.#reads.delete(name);
+    };
+    page.then(forget, forget);
     return page;
   }
 

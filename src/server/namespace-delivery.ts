@@ -115,7 +115,7 @@ export class NamespaceDelivery {
       const publish = { rooms: [session.id], except: [], args, request: name, kind: "emitted" } as const;
       this.publish(publish).catch((error: unknown) => {
         this.node.replies.forget(name);
-        reject(error as Error);
+        reject(error);
       });
     });
   }

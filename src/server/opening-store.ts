@@ -59,7 +59,9 @@ export class OpeningStore implements Store {
     }
     if (this.#waiting.length >= waitingLimit) return Promise.reject(new DeliveryError("store_busy"));
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push(() => this.#call(operation).then(resolve, reject));
+      this.#waiting.push(() => {
+        this.#call(operation).then(resolve, reject);
+      });
     });
   }
 

@@ -34,7 +34,7 @@ export class HoldfastServer extends StockServer {
     inheritSessionListeners(this);
     // Only now, because the namespace "/" exists already and gets its adapter anew.
     this.adapter(durableAdapter(node, adapter as AdapterMaker | undefined) as unknown as AdapterOption);
-    if (!isOptions && server !== undefined) this.attach(server as HttpServer | number);
+    if (!isOptions && server !== undefined) this.attach(server);
   }
 
   /** Receipts, history, figures, events and the orderly end; of the namespace "/" where it matters. */

@@ -120,7 +120,7 @@ export class Session extends EventEmitter implements SocketSession {
 
   join(rooms: string | readonly string[], options?: unknown): Promise<void> {
     const list = typeof rooms === "string" ? [rooms] : rooms;
-    return this.#delivery.joinRooms(this, list, (options ?? {}) as JoinOptions);
+    return this.#delivery.joinRooms(this, list, options ?? {});
   }
 
   async leave(room: string): Promise<void> {

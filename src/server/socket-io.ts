@@ -145,7 +145,7 @@ export class HoldfastSocket extends Stock {
   override join(rooms: string | readonly string[], options?: unknown): Promise<void> | void {
     const list = typeof rooms === "string" ? [rooms] : rooms;
     if (this.deliverySession !== undefined && this.admitted) return this.deliverySession.join(list, options);
-    if (this.admitted || this.connected) return super.join(list as string[]);
+    if (this.admitted || this.connected) return super.join(list);
     this.earlyJoins.push({ rooms: list, options });
   }
 

@@ -8,7 +8,7 @@ import type { JoinOptions } from "./namespace-delivery.ts";
 import { HoldfastServer, type HoldfastServerOptions } from "./server.ts";
 import type { Session } from "./session.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: Socket.IO's own constraint and default.
+// oxlint-disable-next-line typescript/no-explicit-any -- Socket.IO's own constraint and default.
 type Any = any;
 type EventsMap = { [event: string]: Any };
 type DefaultEventsMap = stock.DefaultEventsMap;
