@@ -13,7 +13,8 @@ const submit = element("ask-submit", HTMLButtonElement);
 /**
  * Opens the dialog. `action` gets the line; when it rejects, its message is shown and the dialog stays.
  * @param {{ title: string, text: string, label: string, value?: string, placeholder?: string, button: string,
- *   lengthMax: number, isRequired?: boolean, action: (line: string) => Promise<void>, answered: () => void }} question
+ *   lengthMax: number, isRequired?: boolean, action: (line: string) => Promise<void>, answered: () => void }}
+ *   question
  */
 export function ask(question) {
   element("ask-title", HTMLElement).textContent = question.title;
@@ -52,7 +53,8 @@ export function ask(question) {
       });
   };
   cancel.onclick = () => dialog.close();
-  // Escape closes a dialog (browsers insist at the second time), but the page cannot go on without some answers.
+  // Escape closes a dialog (browsers insist at the second time), but the page cannot go on without some
+  // answers.
   dialog.onclose = () => {
     if (question.isRequired && !isAnswered) dialog.showModal();
   };

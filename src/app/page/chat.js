@@ -33,6 +33,8 @@ const wire = new Wire({
   connected,
   disconnected(reason) {
     refusal = reason;
+    // Who is there cannot be known from here, and is told again after the next connect.
+    for (const room of book.rooms) room.presence = undefined;
     redraw();
   },
   message: (message, offset) => receive(book.room(message.room), message, offset, "live"),

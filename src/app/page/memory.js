@@ -32,7 +32,10 @@ export const rememberedReading = () => read(localStorage, "read") ?? {};
 /** @param {Record<string, number>} offsets */
 export const rememberReading = (offsets) => write(localStorage, "read", offsets);
 
-/** Taken, not read: the next page that looks must not find them. @returns {import("./conversation.js").Pending[]} */
+/**
+ * Taken, not read: the next page that looks must not find them. @returns
+ * {import("./conversation.js").Pending[]}
+ */
 export function rememberedPending() {
   const pending = read(sessionStorage, "pending") ?? [];
   write(sessionStorage, "pending", []);

@@ -61,8 +61,8 @@ export class MessageList {
       this.items.clear();
       this.isAtEnd = true;
     } else if (scroll.clientHeight === this.height) {
-      // A scroll of this very frame has not been told yet, and must not be undone. In a view that has just become
-      // smaller (a keyboard, a banner) the measure would be wrong.
+      // A scroll of this very frame has not been told yet, and must not be undone. In a view that has just
+      // become smaller (a keyboard, a banner) the measure would be wrong.
       this.isAtEnd = isScrolledToEnd();
     }
     // History and another conversation are not news: only what is added at the end is read out.

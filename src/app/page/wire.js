@@ -18,8 +18,8 @@ export class Wire {
     /** The highest sequence that this session has written to a connection. */
     this.written = 0;
     /**
-     * Messages that an earlier life of this window put into the outbox, by sequence: nobody here waits for their
-     * replies, so their fate is read from the outbox. @type {Map<number, Pending>}
+     * Messages that an earlier life of this window put into the outbox, by sequence: nobody here waits for
+     * their replies, so their fate is read from the outbox. @type {Map<number, Pending>}
      */
     this.inherited = new Map();
     for (const pending of this.pending.values()) {
