@@ -3,12 +3,15 @@
  * the core decides, and holds what cannot be data: callbacks, timers and the connection.
  */
 
-import { DeliveryError, type ErrorCode, isErrorCode } from "../protocol/errors.ts";
+import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
 import { type ClientOutcome, type ClientOutput, ClientSession } from "../protocol/client-session.ts";
 import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
 import { decodePayload, encodePayload } from "../protocol/payload.ts";
 import { ClientDelivery } from "./delivery.ts";
-import { type ResolvedClientOptions } from "./options.ts";
+import { LinkProbe } from "./link-probe.ts";
+import type { ResolvedClientOptions } from "./options.ts";
+import { errorOf, throwLater, wrapBinary } from "./outcome.ts";
+import { SessionSaver } from "./saved-session.ts";
 import {
   type Packet,
   packetConnect,
@@ -38,8 +41,8 @@ export class DeliveringSocket extends SocketBase {
   #frames: string[] = [];
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #probe: { readonly nonce: number; readonly timer: Timer } | undefined;
-  #nonce = 0;
+  readonly #probe: LinkProbe;
+  readonly #saver: SessionSaver;
   #sleepWatch: SleepWatch | undefined;
 
   constructor(
@@ -51,6 +54,7 @@ export class DeliveringSocket extends SocketBase {
     super(manager, namespace, options);
     this.#options = delivery;
     this.#core = new ClientSession(delivery);
+    this.#probe = new LinkProbe(delivery.probeTimeoutMs);
     this.delivery = new ClientDelivery<this>(
       {
         pending: () => this.#core.pending,
@@ -64,14 +68,21 @@ export class DeliveringSocket extends SocketBase {
         return this;
       },
     );
-    this.#restore();
+    this.#saver = new SessionSaver({
+      place: delivery.persist,
+      namespace,
+      // Nobody can listen yet while the socket is being made.
+      failed: (error) => setTimeout(() => this.delivery.emit("persist_failed", { error }), 0),
+    });
+    const saved = this.#saver.take();
+    if (saved !== undefined) this.#core.restore(saved);
   }
 
   override connect(): this {
     this.#sleepWatch ??= watchSleep({
       awake: () => this.#probeLink(),
-      hidden: () => this.#save(),
-      shown: () => this.#options.persist?.remove(this.#savedKey),
+      hidden: () => this.#saver.save(this.#core),
+      shown: () => this.#saver.remove(),
     });
     return super.connect();
   }
@@ -138,7 +149,7 @@ export class DeliveringSocket extends SocketBase {
     this.#core.handleDisconnected();
     this.#core.poll();
     this.#frames = [];
-    this.#endProbe();
+    this.#probe.end();
     this.#arm();
     super.onclose(reason, description);
   }
@@ -304,7 +315,7 @@ export class DeliveringSocket extends SocketBase {
         this.delivery.emit("drain", { reconnectInMs: output.reconnectInMs });
         return;
       case "alive":
-        if (output.nonce === this.#probe?.nonce) this.#endProbe();
+        this.#probe.answered(output.nonce);
         return;
       case "refused":
         // Another page holds a copy of our session: we begin one of our own instead of taking turns for ever.
@@ -387,20 +398,11 @@ export class DeliveringSocket extends SocketBase {
 
   /** After sleep a connection may look alive and be dead: ask, and give it up when nobody answers. */
   #probeLink(): void {
-    if (!this.connected || this.#stock || this.#probe !== undefined) return;
-    this.#nonce += 1;
-    const timer = setTimeout(() => {
-      this.#probe = undefined;
-      this.io.engine?.close();
-    }, this.#options.probeTimeoutMs);
-    this.#probe = { nonce: this.#nonce, timer };
-    this.#core.probe(this.#nonce);
+    if (!this.connected || this.#stock) return;
+    const nonce = this.#probe.begin(() => this.io.engine?.close());
+    if (nonce === undefined) return;
+    this.#core.probe(nonce);
     this.#carryOut();
-  }
-
-  #endProbe(): void {
-    clearTimeout(this.#probe?.timer);
-    this.#probe = undefined;
   }
 
   /** The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys it. */
@@ -439,74 +441,10 @@ export class DeliveringSocket extends SocketBase {
   #reset(): void {
     this.#core.reset();
     this.#carryOut();
-    this.#options.persist?.remove(this.#savedKey);
+    this.#saver.remove();
     // The connection belongs to the session that is no more; a new one is opened by the next connection.
     if (this.connected) this.io.engine?.close();
   }
-
-  // --- over a page reload ---
-
-  get #savedKey(): string {
-    return `holdfast ${this.nsp}`;
-  }
-
-  /**
-   * Saved when the page goes away and not before, and removed as soon as it is back: a copy that lies about would be
-   * taken along by a duplicated tab, and two pages would hold one session.
-   */
-  #save(): void {
-    const { persist } = this.#options;
-    if (persist === undefined || (this.#core.token === "" && this.#core.pending === 0)) return;
-    try {
-      persist.save(this.#savedKey, JSON.stringify(this.#core.save()));
-    } catch (error) {
-      this.delivery.emit("persist_failed", { error });
-    }
-  }
-
-  #restore(): void {
-    const { persist } = this.#options;
-    try {
-      const text = persist?.load(this.#savedKey);
-      if (text === undefined || text === null) return;
-      persist?.remove(this.#savedKey);
-      const saved = JSON.parse(text) as Parameters<ClientSession["restore"]>[0];
-      if (saved.version === 1) this.#core.restore(saved);
-    } catch (error) {
-      this.#core = new ClientSession(this.#options);
-      setTimeout(() => this.delivery.emit("persist_failed", { error }), 0);
-    }
-  }
-}
-
-function errorOf(outcome: ClientOutcome): Error | undefined {
-  switch (outcome.status) {
-    case "ok":
-      return undefined;
-    case "expired":
-      // The words of socket.io-client, which applications look for.
-      return Object.assign(new DeliveryError("expired"), { message: "operation has timed out" });
-    case "failed":
-      return new DeliveryError(outcome.code);
-    case "rejected": {
-      const { code, message, data } = outcome.error;
-      const retryable = isErrorCode(code) && new DeliveryError(code).retryable;
-      return Object.assign(new Error(message), { code, retryable, ...(data === undefined ? {} : { data }) });
-    }
-  }
-}
-
-/** As in Socket.IO: a Buffer in Node, an ArrayBuffer in browsers. */
-function wrapBinary(bytes: Uint8Array): unknown {
-  if (typeof Buffer !== "undefined") return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-}
-
-/** A listener's error is the application's; it must be seen, and must not keep the next entry from its listener. */
-function throwLater(error: unknown): void {
-  setTimeout(() => {
-    throw error;
-  }, 0);
 }
 
 function now(): number {

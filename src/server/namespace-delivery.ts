@@ -113,7 +113,7 @@ export class NamespaceDelivery {
         timeoutMs,
       );
       const publish = { rooms: [session.id], except: [], args, request: name, kind: "emitted" } as const;
-      this.publish(publish).catch((error: unknown) => {
+      this.publish(publish).catch((error: Error) => {
         this.node.replies.forget(name);
         reject(error);
       });

@@ -11,7 +11,7 @@ import { ServerSession, type InboxOutcome, type Run, type ServerOutput } from ".
 import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import { hasListener, type RunResult, runEvent } from "./dispatch.ts";
-import type { JoinOptions, NamespaceDelivery } from "./namespace-delivery.ts";
+import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { Request, runInRequest } from "./request.ts";
 import { type EmitFlags, type HoldfastSocket, reservedEvents, type SocketSession } from "./socket-io.ts";
 
