@@ -86,6 +86,8 @@ export class Outbox {
     const item = this.#items.get(sequence);
     if (item === undefined || item.cancelled) return;
     item.cancelled = true;
+    // Its chunks are of a text that is no more.
+    item.upload = undefined;
     this.#characters -= item.frame.length;
     item.frame = clientFrame.cancel(sequence);
     this.#characters += item.frame.length;
@@ -97,7 +99,6 @@ export class Outbox {
   handleConnected(now: number, limits: Limits, uploads: readonly (readonly [number, number])[]): void {
     this.#limits = limits;
     this.#cursor = this.#low;
-    this.#lowSent = this.#low;
     this.#lowDueAt = undefined;
     this.#inFlightCharacters = 0;
     const stored = new Map(uploads);
@@ -107,12 +108,16 @@ export class Outbox {
       item.upload = undefined;
       if (needsChunks(item, limits)) item.upload = newUpload(item, limits, stored.get(item.sequence) ?? 0);
     }
+    // The outcomes in the welcome have moved our mark beyond the one in the hello, which is all the server knows.
+    this.#announceLow(now);
     this.#pump(now);
   }
 
   handleDisconnected(): void {
     this.#limits = undefined;
     this.#lowDueAt = undefined;
+    // The mark does not move without a connection, so this is what the next hello says.
+    this.#lowSent = this.#low;
     this.#outputs = [];
   }
 
@@ -193,6 +198,7 @@ export class Outbox {
     this.#next = next;
     for (const item of items) this.#insert(item);
     this.#low = items.reduce((low, item) => Math.min(low, item.sequence), next);
+    this.#lowSent = this.#low;
     this.#cursor = this.#low;
   }
 
@@ -210,6 +216,7 @@ export class Outbox {
     this.#characters = 0;
     this.#next = 1;
     this.#low = 1;
+    this.#lowSent = 1;
     this.#cursor = 1;
     const moved: [number, number][] = [];
     const unknown: number[] = [];
