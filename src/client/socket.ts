@@ -10,6 +10,7 @@ import { decodePayload, encodePayload } from "../protocol/payload.ts";
 import { ClientDelivery } from "./delivery.ts";
 import { LinkProbe } from "./link-probe.ts";
 import type { ResolvedClientOptions } from "./options.ts";
+import { PacketWriter } from "./packet-writer.ts";
 import { errorOf, throwLater, wrapBinary } from "./outcome.ts";
 import { SessionSaver } from "./saved-session.ts";
 import {
@@ -21,11 +22,9 @@ import {
   SocketBase,
 } from "./socket-io-client.ts";
 import { type SleepWatch, watchSleep } from "./sleep-watch.ts";
+import { type Settle, Waiters } from "./waiters.ts";
 
 type Callback = (...args: unknown[]) => void;
-
-/** Whoever waits for the terminal state of an emit. `undefined` error: it was handled. */
-type Waiter = { readonly settle: (error: Error | undefined, values: unknown[]) => boolean; timer?: Timer };
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -33,12 +32,12 @@ export class DeliveringSocket extends SocketBase {
   readonly delivery: ClientDelivery<this>;
   #core: ClientSession;
   readonly #options: ResolvedClientOptions;
-  readonly #waiters = new Map<number, Waiter>();
+  readonly #waiters = new Waiters();
+  readonly #writer = new PacketWriter(this);
   #generation = 0;
   /** The server is a stock one: everything goes the stock way. */
   #stock = false;
   #aside = false;
-  #frames: string[] = [];
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   readonly #probe: LinkProbe;
@@ -148,7 +147,7 @@ export class DeliveringSocket extends SocketBase {
   override onclose(reason: string, description?: unknown): void {
     this.#core.handleDisconnected();
     this.#core.poll();
-    this.#frames = [];
+    this.#writer.clear();
     this.#probe.end();
     this.#arm();
     super.onclose(reason, description);
@@ -161,7 +160,7 @@ export class DeliveringSocket extends SocketBase {
 
   // --- sending ---
 
-  #send(args: unknown[], timeoutMs: number | undefined, wantsReply: boolean, settle: Waiter["settle"]): void {
+  #send(args: unknown[], timeoutMs: number | undefined, wantsReply: boolean, settle: Settle): void {
     const aside = this.#aside;
     this.#aside = false;
     const payload = encodePayload(args);
@@ -176,22 +175,16 @@ export class DeliveringSocket extends SocketBase {
     this.#carryOut();
   }
 
-  #refuse(code: ErrorCode, settle: Waiter["settle"]): void {
+  #refuse(code: ErrorCode, settle: Settle): void {
     const error = new DeliveryError(code);
     if (!settle(error, [])) throw error;
   }
 
-  #waitFor(sequence: number, settle: Waiter["settle"], timeoutMs: number | undefined): void {
-    const waiter: Waiter = { settle };
-    this.#waiters.set(sequence, waiter);
-    if (timeoutMs === undefined) return;
-    waiter.timer = setTimeout(() => {
-      // The event may have got another sequence since, in a new session.
-      for (const [current, found] of this.#waiters) {
-        if (found === waiter) this.#core.cancel(now(), current);
-      }
+  #waitFor(sequence: number, settle: Settle, timeoutMs: number | undefined): void {
+    this.#waiters.add(sequence, settle, timeoutMs, (current) => {
+      this.#core.cancel(now(), current);
       this.#carryOut();
-    }, timeoutMs);
+    });
   }
 
   /** The function that a listener gets to answer with; its own last argument may ask for an answer in turn. */
@@ -205,45 +198,13 @@ export class DeliveringSocket extends SocketBase {
       const wantsReply = callback !== undefined;
       const result = this.#core.reply(now(), request, { payload, wantsReply, aside: false });
       if (!result.ok) throw new DeliveryError(result.code);
-      const settle: Waiter["settle"] = (error, values) => {
+      const settle: Settle = (error, values) => {
         if (error === undefined) callback?.apply(this, values);
         return error === undefined || callback === undefined;
       };
       this.#waitFor(result.sequence, settle, undefined);
       this.#carryOut();
     };
-  }
-
-  /** Frames of one turn go out in as few packets as their size allows. */
-  #flush(): void {
-    const frames = this.#frames;
-    this.#frames = [];
-    const { engine } = this.io;
-    // An expired ping closes the connection by itself; what we hold back is sent again on the next one.
-    if (!this.connected || engine === undefined || engine._hasPingExpired()) return;
-    let start = 0;
-    let characters = 0;
-    for (let index = 0; index <= frames.length; index++) {
-      const length = frames[index]?.length ?? 0;
-      if (index > start && (index === frames.length || characters + length > packetCharacters)) {
-        this.#write(frames.slice(start, index));
-        start = index;
-        characters = 0;
-      }
-      characters += length;
-    }
-  }
-
-  #write(frames: readonly string[]): void {
-    if (this.io.opts.parser !== undefined) {
-      this.packet({
-        type: packetEvent,
-        data: [frameEvent, ...frames.map((frame) => JSON.parse(frame) as unknown)],
-      });
-      return;
-    }
-    const namespace = this.nsp === "/" ? "" : `${this.nsp},`;
-    this.io.engine?.write(`2${namespace}["${frameEvent}",${frames.join(",")}]`, { compress: false });
   }
 
   // --- receiving ---
@@ -289,8 +250,7 @@ export class DeliveringSocket extends SocketBase {
   #perform(output: ClientOutput): void {
     switch (output.kind) {
       case "transmit":
-        if (this.#frames.length === 0) queueMicrotask(() => this.#flush());
-        this.#frames.push(output.frame);
+        this.#writer.write(output.frame);
         return;
       case "deliver":
         this.#deliver(output);
@@ -299,7 +259,7 @@ export class DeliveringSocket extends SocketBase {
         this.#settle(output.sequence, output.outcome);
         return;
       case "renumbered":
-        this.#renumber(output.from, output.to);
+        this.#waiters.renumber(output.from, output.to);
         return;
       case "sent":
         this.delivery.emit("sent", { sequence: output.sequence });
@@ -345,13 +305,11 @@ export class DeliveringSocket extends SocketBase {
   }
 
   #settle(sequence: number, outcome: ClientOutcome): void {
-    const waiter = this.#waiters.get(sequence);
-    this.#waiters.delete(sequence);
-    if (waiter?.timer !== undefined) clearTimeout(waiter.timer);
+    const settle = this.#waiters.take(sequence);
     const error = errorOf(outcome);
     const values = outcome.status === "ok" ? this.#valuesOf(outcome.body) : [];
     try {
-      const taken = waiter?.settle(error, values) ?? false;
+      const taken = settle?.(error, values) ?? false;
       if (error !== undefined && !taken) this.delivery.emit("reject", { sequence, error });
       this.delivery.emit("settled", { sequence, error, values });
     } catch (thrown) {
@@ -365,13 +323,6 @@ export class DeliveringSocket extends SocketBase {
     const values = decodePayload(body[0], wrapBinary) ?? [];
     if (typeof body[1] === "string") values.push(this.#replyTo(body[1]));
     return values;
-  }
-
-  #renumber(from: number, to: number): void {
-    const waiter = this.#waiters.get(from);
-    if (waiter === undefined) return;
-    this.#waiters.delete(from);
-    this.#waiters.set(to, waiter);
   }
 
   // --- the life of the connection ---
@@ -422,18 +373,15 @@ export class DeliveringSocket extends SocketBase {
   #downgrade(): void {
     this.#stock = true;
     const { items } = this.#core.save();
-    const waiters = new Map(this.#waiters);
-    this.#waiters.clear();
     this.#core = new ClientSession(this.#options);
     this.delivery.emit("downgrade");
     for (const item of items) {
       const [kind, , wantsReply, payload] = JSON.parse(item.frame) as unknown[];
       const args = kind === "ev" ? decodePayload(payload, wrapBinary) : undefined;
-      const waiter = waiters.get(item.sequence);
-      clearTimeout(waiter?.timer);
+      const settle = this.#waiters.take(item.sequence);
       if (args === undefined) continue;
       const [event, ...values] = args;
-      if (wantsReply === 1) values.push((...reply: unknown[]) => waiter?.settle(undefined, reply));
+      if (wantsReply === 1) values.push((...reply: unknown[]) => settle?.(undefined, reply));
       super.emit(String(event), ...values);
     }
   }
@@ -450,6 +398,3 @@ export class DeliveringSocket extends SocketBase {
 function now(): number {
   return performance.now();
 }
-
-/** A packet stays, at six bytes for the worst character, below Socket.IO's limit of 1 MB. */
-const packetCharacters = 131_072;

@@ -113,9 +113,9 @@ export class NamespaceDelivery {
         timeoutMs,
       );
       const publish = { rooms: [session.id], except: [], args, request: name, kind: "emitted" } as const;
-      this.publish(publish).catch((error: Error) => {
+      this.publish(publish).catch((error: unknown) => {
         this.node.replies.forget(name);
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       });
     });
   }
