@@ -230,6 +230,7 @@ browserTest(
       await browser.newContext({ ...phone, colorScheme: "light" }),
       server.url,
     );
+    await grace.page.getByRole("dialog").waitFor();
     await picture(grace.page, "phone-light-name");
     await grace.takeName("Grace");
     await until(async () => (await grace.texts()).length >= 50, { what: "the last fifty" });
