@@ -128,6 +128,8 @@ export class MemorySessions {
 
   expire(now: number): readonly string[] {
     const expired = [...this.#sessions.values()].filter((session) => session.expiresAt <= now);
+    // Whether a session's own stream is dropped depends on who still reads it, hence on the order.
+    expired.sort((left, right) => left.expiresAt - right.expiresAt);
     return expired.map((session) => {
       const { namespace, session: id } = session.opened;
       this.forget(session, roomKey(namespace, id));

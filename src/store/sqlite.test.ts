@@ -215,6 +215,21 @@ describe("sqlite store, in trouble", () => {
     expect((await resume(store, "s")).outcomes).toEqual([]);
   });
 
+  test("a lock that another program keeps is reported, and waited for no longer than stated", async () => {
+    const file = newFile();
+    const store = await openSqliteStore(file, { ...smallLimits, busyTimeoutMs: 50 });
+    onTestFinished(() => store.close());
+    await append(store, "room", "1");
+    const other = openDatabase(file, { busyTimeoutMs: 1000 });
+    other.exec("BEGIN IMMEDIATE");
+    const refused = append(store, "room", "2");
+    await expect(refused).rejects.toMatchObject({ code: "store_unavailable", retryable: true });
+    await expect(refused).rejects.toThrow("database is locked");
+    expect(await payloads(store, 1)).toEqual(["1"]);
+    other.close();
+    expect((await append(store, "room", "2")).offset).toBe(2);
+  });
+
   test("a worker that dies is replaced, and what it had in hand is rejected", {
     timeout: 20_000,
   }, async () => {
@@ -238,8 +253,7 @@ describe("sqlite store, in trouble", () => {
     timeout: 20_000,
   }, async () => {
     const file = newFile();
-    const limits = { queueLimit: 100, queueBytesLimit: 1_000_000, restartPauseMs: 1 };
-    const store = await openSqliteStore(file, limits);
+    const store = await openSqliteStore(file, { ...smallLimits, restartPauseMs: 1 });
     await append(store, "room", "1");
     for (const suffix of ["", "-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
     mkdirSync(file);
@@ -251,6 +265,8 @@ describe("sqlite store, in trouble", () => {
     await store.close();
   });
 });
+
+const smallLimits = { queueLimit: 100, queueBytesLimit: 2_000_000 };
 
 const folders: string[] = [];
 afterEach(() => {

@@ -27,6 +27,8 @@ export type SqliteOptions = QueueLimits & {
    * How long the first restart of a dead worker waits; each further one waits twice as long. Default 50 ms.
    */
   readonly restartPauseMs?: number;
+  /** How long a batch waits for another process's lock. Default 5 s. */
+  readonly busyTimeoutMs?: number;
 };
 
 /**
@@ -42,6 +44,7 @@ export async function openSqliteStore(file: string, options: SqliteOptions): Pro
   } catch (cause) {
     throw new DeliveryError("store_unavailable", { detail: `cannot create ${dirname(path)}`, cause });
   }
+  const busyTimeoutMs = options.busyTimeoutMs ?? busyTimeoutMsDefault;
   const workerOptions = { file: path, busyTimeoutMs, maxPages: options.maxPages };
   const engine = new SqliteEngine(workerOptions, options.restartPauseMs ?? restartPauseMsDefault);
   await engine.open();
@@ -221,7 +224,7 @@ const workerUrl = new URL(
 );
 
 /** Another process holds the write lock for one batch or one sweep step: far less than this. */
-const busyTimeoutMs = 5_000;
+const busyTimeoutMsDefault = 5_000;
 
 /** 50 ms, 100 ms, ... 3.2 s: some six seconds in all. */
 const restartsMax = 7;
