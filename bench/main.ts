@@ -1,0 +1,73 @@
+/**
+ * `npm run bench -- [NAME] [--rounds N] [--tiny]`: Holdfast against stock Socket.IO, in turns, in one run.
+ * Rows whose name contains NAME are measured; results go to standard output as JSON lines, progress to
+ * standard error.
+ */
+
+import { parseArgs } from "node:util";
+import { Scope } from "../test/harness/owner.ts";
+import { type Comparison, compare } from "./comparison.ts";
+import { type Figure, fullSize, type Row, rows, type Size, tinySize } from "./rows.ts";
+import { onCore, runTrial } from "./trial.ts";
+import type { Kind } from "./wire-client.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: "string", default: "5" }, tiny: { type: "boolean", default: false } },
+});
+const rounds = Number(values.rounds);
+const [name = ""] = positionals;
+const chosen = rows.filter((row) => row.name.includes(name));
+if (!Number.isInteger(rounds) || rounds < 1)
+  fail(`--rounds takes a whole number from 1, not ${values.rounds}`);
+if (chosen.length === 0)
+  fail(`no row is called ${name}; there are: ${rows.map((row) => row.name).join("; ")}`);
+
+const scope = new Scope();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+try {
+  if (onCore(0).length === 0) progress("not pinned to cores: taskset, or a second core, is missing");
+  for (const row of chosen) {
+    for (const comparison of await measure(row, values.tiny ? tinySize : fullSize)) {
+      process.stdout.write(`${JSON.stringify(comparison)}\n`);
+    }
+  }
+} finally {
+  await scope.end();
+}
+
+/**
+ * Stock and Holdfast take turns, and who goes first changes, so that a slow minute of the machine hits both.
+ */
+async function measure(row: Row, size: Size): Promise<readonly Comparison[]> {
+  const measured: Record<Kind, Readonly<Record<string, Figure>>[]> = { stock: [], holdfast: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    const order: Kind[] = round % 2 === 0 ? ["stock", "holdfast"] : ["holdfast", "stock"];
+    for (const kind of order) {
+      const figures = await runTrial(scope, kind, async (trial) => {
+        const result = await row.run(trial, size);
+        await trial.end();
+        return result;
+      });
+      measured[kind].push(figures);
+      progress(`${row.name}, round ${round + 1} of ${rounds}, ${kind}: ${textOf(figures)}`);
+    }
+  }
+  return compare(row.name, measured.holdfast, measured.stock);
+}
+
+function textOf(figures: Readonly<Record<string, Figure>>): string {
+  const texts = Object.entries(figures).map(
+    ([what, { value, unit }]) => `${what} ${value.toPrecision(4)} ${unit}`,
+  );
+  return texts.join(", ");
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function fail(reason: string): never {
+  progress(reason);
+  process.exit(2);
+}
