@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const steps = [
   { name: "types", command: "tsc", parameters: ["--noEmit", "--project", "."] },
+  { name: "page types", command: "tsc", parameters: ["--noEmit", "--project", "src/app/tsconfig.page.json"] },
   { name: "lint", command: "oxlint", parameters: ["--type-aware", "--deny-warnings"] },
   { name: "format", command: "biome", parameters: ["format"] },
   { name: "tidy", command: "vitest", parameters: ["run", "--project", "unit", "test/tidy"] },

@@ -3,7 +3,7 @@
 import { parse } from "engine.io-client";
 
 export type Address = {
-  /** `protocol://host[:port]`, where the manager connects to. */
+  /** `protocol://host:port`, where the manager connects to. */
   readonly source: string;
   /** Managers are shared by this: the address with the port written out, and the path of the engine. */
   readonly id: string;
@@ -20,9 +20,8 @@ export function readAddress(uri: string | undefined, path: string): Address {
   const secure = parsed.protocol === "https" || parsed.protocol === "wss";
   const port = parsed.port || (secure ? "443" : "80");
   const host = parsed.host.includes(":") ? `[${parsed.host}]` : parsed.host;
-  const samePort = page !== undefined && page.port === port;
   return {
-    source: `${parsed.protocol}://${host}${samePort ? "" : `:${port}`}`,
+    source: `${parsed.protocol}://${host}:${port}`,
     id: `${parsed.protocol}://${host}:${port}${path}`,
     namespace: parsed.path === "" ? "/" : parsed.path,
     query: parsed.query,

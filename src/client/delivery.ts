@@ -26,6 +26,8 @@ export type ClientDeliveryEvents = {
   /** The event was written to a connection for the first time. */
   sent: (event: { readonly sequence: number }) => void;
   settled: (settled: Settled) => void;
+  /** The session was lost, and an event that was never sent goes into the new one under another sequence. */
+  renumbered: (renumbered: { readonly from: number; readonly to: number }) => void;
   /** An emit failed and nobody took the error: it had no callback, or one without an error argument. */
   reject: (rejected: { readonly sequence: number; readonly error: Error }) => void;
   resume: (session: { readonly id: string; readonly generation: number }) => void;

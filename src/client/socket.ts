@@ -260,6 +260,7 @@ export class DeliveringSocket extends SocketBase {
         return;
       case "renumbered":
         this.#waiters.renumber(output.from, output.to);
+        this.delivery.emit("renumbered", { from: output.from, to: output.to });
         return;
       case "sent":
         this.delivery.emit("sent", { sequence: output.sequence });

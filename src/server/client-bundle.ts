@@ -10,6 +10,9 @@ import { promisify } from "node:util";
 type Variant = { readonly body: Buffer; readonly encoding: string | undefined };
 type Bundle = { readonly tag: string; readonly variants: readonly Variant[]; readonly type: string };
 
+/** A file to be served, found where the package has it; nothing of it is imported. */
+const bundleName = "holdfast/client/holdfast.js";
+
 const bundles = new Map<string, Promise<Bundle>>();
 
 /** Answers requests for the bundle before anyone else sees them. */
@@ -47,7 +50,7 @@ async function serve(file: string, request: IncomingMessage, response: ServerRes
   } catch {
     bundles.delete(file);
     response.writeHead(404, { "Content-Type": "text/plain" });
-    response.end("The browser client has not been built. Run: npm run build:client\n");
+    response.end("The browser client has not been built. Run: node scripts/build-client.mjs\n");
   }
 }
 
@@ -61,9 +64,7 @@ function loaded(file: string): Promise<Bundle> {
 }
 
 async function load(file: string): Promise<Bundle> {
-  const body = await readFile(
-    fileURLToPath(new URL(file, import.meta.resolve("holdfast/client/holdfast.js"))),
-  );
+  const body = await readFile(fileURLToPath(new URL(file, import.meta.resolve(bundleName))));
   const [brotli, gzipped] = await Promise.all([promisify(brotliCompress)(body), promisify(gzip)(body)]);
   return {
     tag: `"${createHash("sha256").update(body).digest("base64url").slice(0, 16)}"`,

@@ -3,7 +3,7 @@
  * Exists only while the node has members of the stream.
  */
 
-import { cutText } from "../protocol/outbox.ts";
+import { cutText } from "../protocol/cut-text.ts";
 import { entryText, serverFrame, skipText } from "../protocol/frames.ts";
 import { MemberFeed, type FeedOutput } from "../protocol/member-feed.ts";
 import { StreamSequencer, type SequencerOutput } from "../protocol/sequencer.ts";
