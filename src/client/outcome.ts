@@ -9,7 +9,8 @@ export function errorOf(outcome: ClientOutcome): Error | undefined {
     case "ok":
       return undefined;
     case "expired":
-      return new DeliveryError("expired");
+      // The words of socket.io-client, which applications look for.
+      return Object.assign(new DeliveryError("expired"), { message: "operation has timed out" });
     case "failed":
       return new DeliveryError(outcome.code);
     case "rejected": {
@@ -26,7 +27,10 @@ export function wrapBinary(bytes: Uint8Array): unknown {
   return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
-/** A listener's error is the application's; it must be seen, and must not keep the next entry from its listener. */
+/**
+ * A listener's error is the application's; it must be seen, and must not keep the next entry from its
+ * listener.
+ */
 export function throwLater(error: unknown): void {
   setTimeout(() => {
     throw error;
