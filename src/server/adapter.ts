@@ -1,6 +1,6 @@
 /**
- * The durable adapter: it decorates the adapter of the deployment, which keeps doing `fetchSockets`, `serverSideEmit`,
- * `disconnectSockets` and volatile broadcasts, and takes over what has to be stored.
+ * The durable adapter: it decorates the adapter of the deployment, which keeps doing `fetchSockets`,
+ * `serverSideEmit`, `disconnectSockets` and volatile broadcasts, and takes over what has to be stored.
  */
 
 import type { Namespace } from "socket.io";
@@ -8,7 +8,7 @@ import { Adapter, type BroadcastOptions } from "socket.io-adapter";
 import { SessionAdmission } from "./admission.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import { NamespaceDelivery } from "./namespace-delivery.ts";
-import { interceptConnections, sendStock } from "./socket-io.ts";
+import { askStock, interceptConnections } from "./socket-io.ts";
 
 /** An adapter class, or a function that makes one, as Socket.IO's `adapter` option takes it. */
 export type AdapterMaker = (new (namespace: Namespace) => Adapter) | ((namespace: Namespace) => Adapter);
@@ -47,7 +47,10 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
   };
   adapter.del = (id, room) => {
     const session = delivery.sessions.get(id);
-    if (session === undefined) return localRooms.del(id, room);
+    if (session === undefined) {
+      if (adapter.rooms.get(room)?.has(id) === true) delivery.fanOut.stockLeaves(id, room);
+      return localRooms.del(id, room);
+    }
     return delivery.leaveRoom(session, room);
   };
   adapter.addSockets = (options, rooms) => {
@@ -69,7 +72,10 @@ function isTransient(options: BroadcastOptions): boolean {
   return flags?.volatile === true || flags?.local === true;
 }
 
-/** A broadcast that asks for replies: those who are connected now are counted, and may reply after a reconnect. */
+/**
+ * A broadcast that asks for replies: those who are connected now are counted, and may reply after a
+ * reconnect.
+ */
 function requestAll(
   delivery: NamespaceDelivery,
   adapter: Adapter,
@@ -89,9 +95,7 @@ function requestAll(
   adapter["apply"](options, (socket: Parameters<typeof stockSockets.has>[0]) => {
     count += 1;
     if (!stockSockets.has(socket)) return;
-    const id = (delivery.namespace as unknown as { _ids: number })._ids++;
-    socket.acks.set(id, ack);
-    sendStock(socket, [...args], id);
+    askStock(socket, [...args], ack);
   });
   clientCount(count);
   const except = [...(options.except ?? [])];
@@ -105,5 +109,8 @@ function matches(rooms: ReadonlySet<string>, options: BroadcastOptions): boolean
   return false;
 }
 
-/** Socket.IO's own broadcasts with a callback always have a timeout; this bounds the ones that should not exist. */
+/**
+ * Socket.IO's own broadcasts with a callback always have a timeout; this bounds the ones that should not
+ * exist.
+ */
 const broadcastTimeoutMs = 60_000;

@@ -1,6 +1,6 @@
 /**
- * Fan-out of one namespace on this node: from entries that the store has committed to the members that are connected
- * here, in the order in which they were committed.
+ * Fan-out of one namespace on this node: from entries that the store has committed to the members that are
+ * connected here, in the order in which they were committed.
  */
 
 import type { Namespace } from "socket.io";
@@ -10,6 +10,7 @@ import { parseJson } from "../protocol/frames.ts";
 import { roomOfKey } from "../protocol/stream-key.ts";
 import type { CommittedEntry, Page, Store, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
+import type { EmitOrder } from "./emit-order.ts";
 import { Member, NodeStream, type StreamHost } from "./node-stream.ts";
 import { type Session, toBuffer } from "./session.ts";
 import { sendStock, type HoldfastSocket } from "./socket-io.ts";
@@ -18,7 +19,7 @@ export type MemberPlace = {
   readonly head: StreamHead;
   readonly epoch: string;
   readonly offset: number;
-  readonly parts: number;
+  readonly part: number;
   readonly shownRoom: string;
   readonly consumer: string | undefined;
   readonly announced: boolean;
@@ -30,6 +31,12 @@ export class FanOut implements StreamHost {
   /** Sockets of stock clients: they get ordinary Socket.IO packets, in the stream's order, and no replay. */
   readonly stockSockets = new Set<HoldfastSocket>();
   readonly #streams = new Map<number, NodeStream>();
+  /** Rooms by stream id, of streams that may have no members but stock clients. */
+  readonly #stockRooms = new Map<number, string>();
+  /** Rooms that stock clients have just left, by socket id: what was emitted before is still theirs. */
+  readonly #leaving = new Map<string, string[]>();
+  readonly #order: EmitOrder;
+  readonly #processId: string;
   readonly #store: Store;
   readonly #adapter: () => Adapter;
   readonly #findSession: (id: string) => Session | undefined;
@@ -40,6 +47,9 @@ export class FanOut implements StreamHost {
   constructor(options: {
     readonly namespace: Namespace;
     readonly store: Store;
+    readonly order: EmitOrder;
+    /** Names this process in the callbacks that entries answer to. */
+    readonly processId: string;
     readonly chunkCharacters: number;
     readonly findSession: (id: string) => Session | undefined;
     readonly reportStoreError: (error: unknown) => void;
@@ -47,6 +57,8 @@ export class FanOut implements StreamHost {
     this.namespace = options.namespace.name;
     this.chunkCharacters = options.chunkCharacters;
     this.#store = options.store;
+    this.#order = options.order;
+    this.#processId = options.processId;
     this.#adapter = () => options.namespace.adapter;
     this.#findSession = options.findSession;
     this.#reportStoreError = options.reportStoreError;
@@ -58,6 +70,7 @@ export class FanOut implements StreamHost {
 
   /** Entries of this namespace in commit order; neighbours of one stream go out in one frame. */
   handleCommitted(entries: readonly CommittedEntry[]): void {
+    if (this.stockSockets.size > 0) this.#noteRooms(entries);
     let start = 0;
     for (let index = 1; index <= entries.length; index++) {
       if (index < entries.length && entries[index]?.stream === entries[start]?.stream) continue;
@@ -70,14 +83,14 @@ export class FanOut implements StreamHost {
   addMember(session: Session, connection: Connection, place: MemberPlace): Member | undefined {
     if (connection.closed || connection.members.has(place.head.stream)) return undefined;
     const stream = this.#ensureStream(place.head);
-    const { epoch, offset, parts } = place;
+    const { epoch, offset, part } = place;
     const member = new Member({
       connection,
       session: session.id,
       stream,
       epoch,
       sent: offset,
-      parts,
+      part,
       live: epoch === stream.sequencer.epoch && offset === stream.sequencer.delivered,
       shownRoom: place.shownRoom,
       consumer: place.consumer,
@@ -115,17 +128,28 @@ export class FanOut implements StreamHost {
 
   deliverStock(room: string, entry: CommittedEntry): void {
     if (this.stockSockets.size === 0) return;
-    const { rooms } = this.#adapter();
-    const members = room === "" ? undefined : rooms.get(room);
-    if (room !== "" && members === undefined) return;
+    // Who was asked from here got the question at once, with a callback of its own.
+    if (entry.request?.startsWith(`${this.#processId}.`) === true) return;
+    const members = room === "" ? undefined : (this.#adapter().rooms.get(room) ?? new Set());
+    const isMember = (id: string) => members?.has(id) !== false || this.#leaving.get(id)?.includes(room) === true;
     const excluded = entry.except === undefined ? undefined : this.excluded(entry.except);
     let args: unknown[] | undefined;
     for (const socket of this.stockSockets) {
-      if (members?.has(socket.id) === false || excluded?.has(socket.id) === true) continue;
+      if (!isMember(socket.id) || excluded?.has(socket.id) === true) continue;
       if (this.#comesByAnotherRoom(socket, entry)) continue;
       args ??= decodePayload(parseJson(entry.payload), toBuffer) ?? [];
       sendStock(socket, [...args]);
     }
+  }
+
+  stockLeaves(socket: string, room: string): void {
+    if (!this.#order.pending) return;
+    this.#leaving.set(socket, [...(this.#leaving.get(socket) ?? []), room]);
+    this.#order.afterStored(() => {
+      const left = this.#leaving.get(socket)?.toSpliced(this.#leaving.get(socket)?.indexOf(room) ?? 0, 1) ?? [];
+      if (left.length === 0) this.#leaving.delete(socket);
+      else this.#leaving.set(socket, left);
+    });
   }
 
   released(stream: NodeStream): void {
@@ -143,6 +167,19 @@ export class FanOut implements StreamHost {
 
   handleHead(head: StreamHead): void {
     this.#streams.get(head.stream)?.handleHead(head);
+  }
+
+  #noteRooms(entries: readonly CommittedEntry[]): void {
+    for (const { also, stream, key } of entries) {
+      if (also === undefined) continue;
+      // Taken out first, so that the oldest in the map is the one that was used the longest time ago.
+      this.#stockRooms.delete(stream);
+      this.#stockRooms.set(stream, roomOfKey(this.namespace, key) ?? "");
+    }
+    for (const oldest of this.#stockRooms.keys()) {
+      if (this.#stockRooms.size <= stockRoomsLimit) return;
+      this.#stockRooms.delete(oldest);
+    }
   }
 
   #handleRun(entries: readonly CommittedEntry[]): void {
@@ -168,7 +205,7 @@ export class FanOut implements StreamHost {
       session.ownHead = { ...head, head: offset };
       return undefined;
     }
-    const place = { head, epoch, offset: 0, parts: 0, shownRoom: "", consumer: undefined, announced: false };
+    const place = { head, epoch, offset: 0, part: 0, shownRoom: "", consumer: undefined, announced: false };
     this.addMember(session, session.connection, place);
     return this.#streams.get(stream);
   }
@@ -181,17 +218,25 @@ export class FanOut implements StreamHost {
     return stream;
   }
 
-  /** An event that was published to several of a stock client's rooms is sent by the one with the lowest stream id. */
+  /**
+   * An event that was published to several of a stock client's rooms is sent by the one with the lowest
+   * stream id.
+   */
   #comesByAnotherRoom(socket: HoldfastSocket, entry: CommittedEntry): boolean {
     for (const [id] of entry.also ?? []) {
       if (id > entry.stream) continue;
-      const room = this.#streams.get(id)?.room;
+      const room = this.#stockRooms.get(id);
       if (room === "" || (room !== undefined && socket.rooms.has(room))) return true;
     }
     return false;
   }
 }
 
-/** One page of the log: 256 entries or 256 Ki characters, whichever is less, keeps a page below a quarter MB. */
+/** A publish to several rooms is delivered within moments of being stored; this is plenty. */
+const stockRoomsLimit = 10_000;
+
+/**
+ * One page of the log: 256 entries or 256 Ki characters, whichever is less, keeps a page below a quarter MB.
+ */
 const pageEntries = 256;
 const pageCharacters = 262_144;

@@ -9,6 +9,7 @@ import { encodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Fence, Fenced, JoinFrom, Membership, Receipt, Store } from "../store/port.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
+import { EmitOrder } from "./emit-order.ts";
 import { FanOut } from "./fan-out.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { OutgoingListeners } from "./outgoing.ts";
@@ -46,11 +47,12 @@ export class NamespaceDelivery {
   readonly options: ResolvedOptions;
   readonly fanOut: FanOut;
   readonly outgoing = new OutgoingListeners();
+  readonly order: EmitOrder;
   /** Sessions that live in this process, connected or suspended; the longest suspended first. */
   readonly sessions = new Map<string, Session>();
   /** The adapter's own membership methods, in front of which ours stand. */
   readonly localRooms: Pick<Adapter, "addAll" | "del">;
-  readonly #joining = new Map<string, Promise<void>>();
+  readonly #joining = new Map<string, Promise<Membership>>();
   #suspendedCount = 0;
 
   constructor(node: DeliveryNode, namespace: Namespace, localRooms: Pick<Adapter, "addAll" | "del">) {
@@ -59,9 +61,12 @@ export class NamespaceDelivery {
     this.store = node.store;
     this.options = node.options;
     this.localRooms = localRooms;
+    this.order = new EmitOrder(node.store);
     this.fanOut = new FanOut({
       namespace,
       store: node.store,
+      order: this.order,
+      processId: node.id,
       chunkCharacters: node.options.limits.chunkCharacters,
       findSession: (id) => this.sessions.get(id),
       reportStoreError: (error) => this.reportStoreError(error),
@@ -78,7 +83,10 @@ export class NamespaceDelivery {
 
   // --- publishing ---
 
-  /** Appends to the streams of the rooms. Throws at once for what cannot be sent; rejects when it is not stored. */
+  /**
+   * Appends to the streams of the rooms. Throws at once for what cannot be sent; rejects when it is not
+   * stored.
+   */
   publish(request: PublishRequest): Promise<readonly Receipt[]> {
     const payload = encodePayload(request.args);
     if (payload.length > this.options.limits.eventCharacters) throw new DeliveryError("event_too_large");
@@ -86,10 +94,13 @@ export class NamespaceDelivery {
     const active = activeRequest();
     const stored = this.#append(request, payload, active);
     active?.follow(stored, request.kind);
+    if (this.fanOut.stockSockets.size > 0) this.order.follow(stored);
     return stored;
   }
 
-  /** Fire and forget, as `emit` is: a failure is reported on `io.delivery` and keeps the event unacknowledged. */
+  /**
+   * Fire and forget, as `emit` is: a failure is reported on `io.delivery` and keeps the event unacknowledged.
+   */
   emit(request: Omit<PublishRequest, "kind">): void {
     this.publish({ ...request, kind: "emitted" }).catch((error: unknown) => {
       const { rooms, args } = request;
@@ -153,7 +164,10 @@ export class NamespaceDelivery {
 
   // --- rooms ---
 
-  /** `join` and `leave` are often called without awaiting them: failures are reported, and thrown to those who do. */
+  /**
+   * `join` and `leave` are often called without awaiting them: failures are reported, and thrown to those who
+   * do.
+   */
   joinRooms(session: Session, rooms: readonly string[], options: JoinOptions): Promise<void> {
     if (session.socket?.connected === true) void this.localRooms.addAll(session.id, new Set(rooms));
     const joined = Promise.all(rooms.map((room) => this.#join(session, room, options))).then(() => undefined);
@@ -164,12 +178,16 @@ export class NamespaceDelivery {
   leaveRoom(session: Session, room: string): Promise<void> {
     void this.localRooms.del(session.id, room);
     if (room === session.id) return Promise.resolve();
+    const joining = this.#joining.get(joinName(session, room));
     this.#joining.delete(joinName(session, room));
-    const membership = session.memberships.get(room);
+    const joined = joining ?? Promise.resolve(session.memberships.get(room));
     session.memberships.delete(room);
-    if (membership !== undefined) this.#detach(session, membership);
     const left = this.fenced(session, (fence) => this.store.leave({ ...fence, room })).then(() => undefined);
     left.catch((error: unknown) => this.reportStoreError(error));
+    // What was emitted before the leave is still this member's; it comes out of the store before the leave
+    // does.
+    const detach = () => joined.then((membership) => membership && this.#detach(session, membership));
+    left.then(detach, detach).catch(() => undefined);
     return left;
   }
 
@@ -258,7 +276,8 @@ export class NamespaceDelivery {
 
   /**
    * Writes as the holder of the session. A refusal means that another process holds it, and it ends here with
-   * "moved" - unless it was resumed in this very process meanwhile, which raised the generation under the write.
+   * "moved" - unless it was resumed in this very process meanwhile, which raised the generation under the
+   * write.
    */
   async fenced<T extends { readonly ok: true }>(
     session: Session,
@@ -342,32 +361,38 @@ export class NamespaceDelivery {
     );
   }
 
-  #join(session: Session, room: string, options: JoinOptions): Promise<void> {
-    if (room === session.id || session.memberships.has(room)) return Promise.resolve();
+  async #join(session: Session, room: string, options: JoinOptions): Promise<void> {
+    if (room === session.id || session.memberships.has(room)) return;
     const name = joinName(session, room);
     const joining = this.#joining.get(name);
-    if (joining !== undefined) return joining;
-    const joined = this.#store(session, room, options).finally(() => {
-      if (this.#joining.get(name) === joined) this.#joining.delete(name);
-    });
+    if (joining !== undefined) {
+      await joining;
+      return;
+    }
+    const joined = this.#store(session, room, options);
     this.#joining.set(name, joined);
-    return joined;
+    try {
+      const membership = await joined;
+      // A leave that was called meanwhile has taken the name away; it comes after the join in the store too.
+      if (this.#joining.get(name) === joined) session.memberships.set(room, membership);
+    } finally {
+      if (this.#joining.get(name) === joined) this.#joining.delete(name);
+    }
   }
 
-  async #store(session: Session, room: string, options: JoinOptions): Promise<void> {
-    const name = joinName(session, room);
+  async #store(session: Session, room: string, options: JoinOptions): Promise<Membership> {
     const key = roomKey(this.name, room);
     const [from, show] = [joinFrom(options), options.show ?? this.options.showRooms];
     const join = (fence: Fence) => this.store.join({ ...fence, room, key, from, show });
     const result = await this.#persistently(session, () => this.fenced(session, join));
     if (result === undefined) throw new DeliveryError("stale_generation");
-    // A leave that was called meanwhile has taken the name away, and comes after the join in the store too.
-    if (!this.#joining.has(name)) return;
-    session.memberships.set(room, result.membership);
     if (session.connection !== undefined) this.#attach(session, result.membership);
+    return result.membership;
   }
 
-  /** A join that the store cannot take now is tried again: without it the client would silently get nothing. */
+  /**
+   * A join that the store cannot take now is tried again: without it the client would silently get nothing.
+   */
   async #persistently<T>(session: Session, attempt: () => Promise<T>): Promise<T> {
     for (let delayMs = joinRetryMs; ; delayMs *= 2) {
       try {
@@ -392,7 +417,7 @@ export class NamespaceDelivery {
       head,
       epoch: base.epoch,
       offset: base.offset,
-      parts: 0,
+      part: 0,
       shownRoom: show ? room : "",
       consumer: cursor,
       announced: false,

@@ -3,15 +3,15 @@
  * `socket-io.test.ts` is the contract: it fails, by name, when one of these internals moves.
  *
  * - `Namespace#_add` is replaced, because admission to a session is asynchronous and has to come between the
- *   middlewares and the CONNECT packet, and because an older connection with the same id must survive a refusal.
- * - `Socket` is subclassed to hand frames to the session, to send the welcome inside CONNECT, and to let a socket clean
- *   up only what is its own.
+ *   middlewares and the CONNECT packet, and because an older connection with the same id must survive a
+ *   refusal.
+ * - `Socket` is subclassed to hand frames to the session, to send the welcome inside CONNECT, and to let a
+ *   socket clean up only what is its own.
  * - Packets are written as ready-made text (and ready-made WebSocket frames) to the Engine.IO connection.
  */
 
 import { EventEmitter } from "node:events";
 import { Socket, type Namespace, type Server } from "socket.io";
-import WebSocket from "ws";
 import { DeliveryError } from "../protocol/errors.ts";
 import { frameEvent } from "../protocol/frames.ts";
 
@@ -124,9 +124,14 @@ const Stock = Socket as unknown as new (
 const packetConnect = 0;
 export const packetEvent = 2;
 
+export type PacketOrder = { after(run: () => void): void; afterStored(run: () => void): void };
+
 export class HoldfastSocket extends Stock {
   /** A long name, because applications hang things of their own on sockets, and `session` is a favourite. */
   deliverySession: SocketSession | undefined;
+  /** Keeps what goes out at once behind what was emitted before; set once the connection is admitted. */
+  order: PacketOrder | undefined;
+  #leaving = false;
   /** Joins that a middleware asked for; they take effect once the session is admitted. */
   readonly earlyJoins: { readonly rooms: readonly string[]; readonly options: unknown }[] = [];
   /** Becomes true when the session is admitted; before, nothing is emitted and no room is joined. */
@@ -149,7 +154,8 @@ export class HoldfastSocket extends Stock {
     this.earlyJoins.push({ rooms: list, options });
   }
 
-  // A "newListener" listener would do the same, but Node emits that event, and a socket's `emit` refuses its name.
+  // A "newListener" listener would do the same, but Node emits that event, and a socket's `emit` refuses its
+  // name.
 
   override on(event: string, listener: (...args: never[]) => void): this {
     super.on(event, listener);
@@ -192,15 +198,39 @@ export class HoldfastSocket extends Stock {
   }
 
   override onevent(packet: Packet): void {
+    if (this.#leaving) return;
     const data = packet.data as unknown[];
     if (this.deliverySession !== undefined && data[0] === frameEvent)
       this.deliverySession.handleFrames(data.slice(1));
     else super.onevent(packet);
   }
 
+  /** What a stock client gets outside of the log: its events, answers, and the end of its connection. */
+  override packet(packet: Packet, options?: object): void {
+    if (this.deliverySession !== undefined || this.order === undefined) super.packet(packet, options);
+    else this.order.after(() => super.packet(packet, options));
+  }
+
+  /** For what the log itself delivers. */
+  packetInTurn(packet: Packet): void {
+    super.packet(packet);
+  }
+
+  /** As in Socket.IO the client gets what was emitted and answered before; that takes until it is stored. */
   override disconnect(close = false): this {
-    if (this.connected) this.deliverySession?.handleKicked();
-    return super.disconnect(close);
+    const { order, deliverySession: session } = this;
+    if (!this.connected || order === undefined) return super.disconnect(close);
+    if (this.#leaving) return this;
+    this.#leaving = true;
+    const leave = () => {
+      this.order = undefined;
+      if (this.connected) session?.handleKicked();
+      super.disconnect(close);
+    };
+    if (session === undefined) order.after(leave);
+    // An answer that was given just now is on its way to the store in a moment, and then to the connection.
+    else setImmediate(() => order.afterStored(() => setImmediate(leave)));
+    return this;
   }
 
   override _onconnect(): void {
@@ -224,7 +254,9 @@ export class HoldfastSocket extends Stock {
     return result;
   }
 
-  /** A socket that lost its id to a newer connection, or never got it, must not take that one's rooms along. */
+  /**
+   * A socket that lost its id to a newer connection, or never got it, must not take that one's rooms along.
+   */
   override _cleanup(): void {
     const { nsp, id } = this;
     const holder = nsp.sockets.get(id);
@@ -242,7 +274,10 @@ export type Admission = {
     hello: unknown,
     token: unknown,
   ): Promise<{ id: string; data: Record<string, unknown> } | undefined>;
-  /** After the middlewares: opens or resumes, and sets `socket.deliverySession`; throws to refuse the connection. */
+  /**
+   * After the middlewares: opens or resumes, and sets `socket.deliverySession`; throws to refuse the
+   * connection.
+   */
   admit(socket: HoldfastSocket): Promise<void>;
   /** The socket is connected and its handlers have run. */
   connected(socket: HoldfastSocket): void;
@@ -251,7 +286,9 @@ export type Admission = {
 /** The hello and the token of a connection; kept out of `socket.handshake.auth`, which applications log. */
 export const credentials = new WeakMap<HoldfastSocket, { readonly hello: unknown; readonly token: string }>();
 
-/** Replaces how connections enter a namespace. The flow is that of `Namespace#_add`, with admission put in. */
+/**
+ * Replaces how connections enter a namespace. The flow is that of `Namespace#_add`, with admission put in.
+ */
 export function interceptConnections(namespace: Namespace, admission: Admission): void {
   const nsp = namespace as unknown as StockNamespace;
   nsp._add = async (client, auth, done) => {
@@ -299,8 +336,8 @@ async function connect(
 }
 
 /**
- * After CONNECT_ERROR a client does not try again by itself, which is right for a middleware's "no". A failure that
- * passes (the store is away) only closes the connection, so that the client comes back.
+ * After CONNECT_ERROR a client does not try again by itself, which is right for a middleware's "no". A
+ * failure that passes (the store is away) only closes the connection, so that the client comes back.
  */
 function refuse(socket: HoldfastSocket, error: Error & { data?: unknown }): void {
   socket._cleanup();
@@ -309,8 +346,8 @@ function refuse(socket: HoldfastSocket, error: Error & { data?: unknown }): void
 }
 
 /**
- * Takes the id away from an older connection of the same session, so that nothing it still does reaches the new one.
- * What was written to it may still arrive: if somebody lives at its other end, they learn why.
+ * Takes the id away from an older connection of the same session, so that nothing it still does reaches the
+ * new one. What was written to it may still arrive: if somebody lives at its other end, they learn why.
  */
 export function supersede(socket: HoldfastSocket): void {
   const { conn } = socket;
@@ -318,7 +355,9 @@ export function supersede(socket: HoldfastSocket): void {
   conn.close();
 }
 
-/** Socket.IO hands a dynamic namespace's "connection" listeners to its children; this does it for "session". */
+/**
+ * Socket.IO hands a dynamic namespace's "connection" listeners to its children; this does it for "session".
+ */
 export function inheritSessionListeners(server: Server): void {
   const { parentNsps } = server as unknown as {
     parentNsps: Map<unknown, Namespace & { children: Set<Namespace> }>;
@@ -340,29 +379,50 @@ export function announceOn(namespace: Namespace, event: string, ...args: unknown
   EventEmitter.prototype.emit.call(namespace, event, ...args);
 }
 
-/** Sends a stock event packet to a stock client. */
-export function sendStock(socket: HoldfastSocket, args: unknown[], ackId?: number): void {
-  const packet: Packet = { type: packetEvent, data: args, ...(ackId === undefined ? {} : { id: ackId }) };
+/** Sends a stock client what the log delivers. */
+export function sendStock(socket: HoldfastSocket, args: unknown[]): void {
+  const packet: Packet = { type: packetEvent, data: args };
+  socket.notifyOutgoingListeners(packet);
+  socket.packetInTurn(packet);
+}
+
+/** Sends a stock client an event that asks for an answer. */
+export function askStock(socket: HoldfastSocket, args: unknown[], answer: (value: unknown) => void): void {
+  const id = (socket.nsp as unknown as { _ids: number })._ids++;
+  socket.acks.set(id, answer);
+  const packet: Packet = { type: packetEvent, data: args, id };
   socket.notifyOutgoingListeners(packet);
   socket.packet(packet);
 }
 
-/** Writes ready-made packet text. `options` may carry a ready-made WebSocket frame and is shared between sockets. */
+/**
+ * Writes ready-made packet text. `options` may carry a ready-made WebSocket frame and is shared between
+ * sockets.
+ */
 export function writeText(conn: Engine, text: string, options: object): void {
   conn.write(text, options);
 }
 
-/** Options for writing `text` to many connections: the WebSocket frame is made once. */
-export function sharedOptions(text: string): object {
-  if (makeFrame === undefined) return { compress: false };
-  const frame = makeFrame(Buffer.from(`4${text}`), {
-    readOnly: false,
-    mask: false,
-    rsv1: false,
-    opcode: 1,
-    fin: true,
-  });
-  return { compress: false, wsPreEncodedFrame: frame };
+/**
+ * Options for writing `text`, with its WebSocket frame ready-made; other transports ignore the frame and take
+ * the text. One buffer, where `ws` itself makes two, is one plain write instead of a corked pair.
+ */
+export function framedOptions(text: string): object {
+  return { compress: false, wsPreEncodedFrame: [textFrame(text)] };
+}
+
+/** An unmasked text frame (RFC 6455, section 5.2) with the Engine.IO packet type "4" in front of the text. */
+function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text) + 1;
+  const start = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(start + length);
+  frame[0] = 0x81;
+  frame[1] = start === 2 ? length : start === 4 ? 126 : 127;
+  if (start === 4) frame.writeUInt16BE(length, 2);
+  if (start === 10) frame.writeBigUInt64BE(BigInt(length), 2);
+  frame[start] = 0x34;
+  frame.write(text, start + 1);
+  return frame;
 }
 
 /** Text of a Socket.IO event packet that carries these frames, for the default parser. */
@@ -379,7 +439,10 @@ export function sendFramesParsed(socket: HoldfastSocket, frames: readonly unknow
   socket.packet({ type: packetEvent, data: [frameEvent, ...frames] });
 }
 
-/** Makes connection ids `<node>-<16 characters>`: 20 characters, as `@socket.io/sticky` and load balancers expect. */
+/**
+ * Makes connection ids `<node>-<16 characters>`: 20 characters, as `@socket.io/sticky` and load balancers
+ * expect.
+ */
 export function setConnectionIds(server: Server, makeId: () => string): void {
   const { engine } = server as unknown as { engine: { generateId: () => string } };
   engine.generateId = makeId;
@@ -399,7 +462,3 @@ export const reservedEvents: ReadonlySet<string> = new Set([
   "newListener",
   "removeListener",
 ]);
-
-const makeFrame = (
-  WebSocket as unknown as { Sender?: { frame?: (data: Buffer, options: object) => Buffer[] } }
-).Sender?.frame;
