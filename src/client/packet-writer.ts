@@ -1,4 +1,6 @@
-/** Gathers the frames of one turn into as few packets as their size allows, and writes them to the connection. */
+/**
+ * Gathers the frames of one turn into as few packets as their size allows, and writes them to the connection.
+ */
 
 import { frameEvent } from "../protocol/frames.ts";
 import { packetEvent, type Packet, type ManagerInternals } from "./socket-io-client.ts";
@@ -20,7 +22,7 @@ export class PacketWriter {
   }
 
   write(frame: string): void {
-    if (this.#frames.length === 0) queueMicrotask(() => this.#flush());
+    if (this.#frames.length === 0) queueMicrotask(() => this.flush());
     this.#frames.push(frame);
   }
 
@@ -29,7 +31,8 @@ export class PacketWriter {
     this.#frames = [];
   }
 
-  #flush(): void {
+  /** Writes now what would be written at the end of this turn. */
+  flush(): void {
     const frames = this.#frames;
     this.#frames = [];
     const { engine } = this.#target.io;

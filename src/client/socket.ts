@@ -1,6 +1,6 @@
 /**
- * The client's socket: socket.io-client's own, with `ClientSession` between `emit` and the wire. It carries out what
- * the core decides, and holds what cannot be data: callbacks, timers and the connection.
+ * The client's socket: socket.io-client's own, with `ClientSession` between `emit` and the wire. It carries
+ * out what the core decides, and holds what cannot be data: callbacks, timers and the connection.
  */
 
 import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
@@ -89,10 +89,15 @@ export class DeliveringSocket extends SocketBase {
   override disconnect(): this {
     this.#sleepWatch?.stop();
     this.#sleepWatch = undefined;
+    // As in Socket.IO, what was emitted before goes out before the word of parting.
+    this.#writer.flush();
     return super.disconnect();
   }
 
-  /** As in Socket.IO. Throws `outbox_full`, `event_too_large` or `payload_unsupported` where no callback takes it. */
+  /**
+   * As in Socket.IO. Throws `outbox_full`, `event_too_large` or `payload_unsupported` where no callback takes
+   * it.
+   */
   override emit(event: string, ...args: unknown[]): this {
     if (this.flags.volatile === true || this.#stock || reservedEvents.has(event))
       return super.emit(event, ...args);
@@ -100,7 +105,8 @@ export class DeliveringSocket extends SocketBase {
     const { timeout = this._opts.ackTimeout } = this.flags;
     this.flags = {};
     const callback = typeof args.at(-1) === "function" ? (args.pop() as Callback) : undefined;
-    // As in Socket.IO, a callback takes an error first only when there is a timeout, or retries, that could cause one.
+    // As in Socket.IO, a callback takes an error first only when there is a timeout, or retries, that could
+    // cause one.
     const withError = timeout !== undefined || (this._opts.retries ?? 0) > 0;
     this.#send([event, ...args], timeout, callback !== undefined, (error, values) => {
       if (callback === undefined) return false;
@@ -187,7 +193,9 @@ export class DeliveringSocket extends SocketBase {
     });
   }
 
-  /** The function that a listener gets to answer with; its own last argument may ask for an answer in turn. */
+  /**
+   * The function that a listener gets to answer with; its own last argument may ask for an answer in turn.
+   */
   #replyTo(request: string): Callback {
     let answered = false;
     return (...args) => {
@@ -218,6 +226,8 @@ export class DeliveringSocket extends SocketBase {
       return false;
     }
     this.#generation = welcome.generation;
+    // While servers are replaced, a client may meet a stock one first and one that delivers later.
+    this.#stock = false;
     this.connected = true;
     this.id = sid;
     this.#core.handleConnected(now(), sid, pid, welcome);
@@ -229,7 +239,9 @@ export class DeliveringSocket extends SocketBase {
     return true;
   }
 
-  /** Another page resumed our session while we did: we open one of our own instead of staying away for ever. */
+  /**
+   * Another page resumed our session while we did: we open one of our own instead of staying away for ever.
+   */
   #refused(data: unknown): void {
     const { code } = ((data as { data?: unknown } | undefined)?.data ?? {}) as { code?: unknown };
     if (code !== "stale_generation") return;
@@ -357,7 +369,10 @@ export class DeliveringSocket extends SocketBase {
     this.#carryOut();
   }
 
-  /** The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys it. */
+  /**
+   * The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys
+   * it.
+   */
   #comeBackIn(reconnectInMs: number): void {
     const manager = this.io;
     const delayMs = manager.reconnectionDelay();
