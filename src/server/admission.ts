@@ -147,7 +147,8 @@ export class SessionAdmission implements io.Admission {
       old.refuse('["er","stale_generation","resumed by a newer connection"]');
       io.supersede(old.socket);
     }
-    if (held !== undefined && held.generation === result.generation - 1) {
+    // Where no session may wait without a connection it has just been evicted, and goes on from the store.
+    if (held !== undefined && !held.ended && held.generation === result.generation - 1) {
       delivery.resumed(held);
       held.generation = result.generation;
       Object.assign(held.data, socket.data);

@@ -433,11 +433,11 @@ export class NamespaceDelivery {
     if (member.announced) connection.queue(serverFrame.leave(membership.head.stream));
   }
 
+  /** Sessions whose handlers run stay: their events would be run a second time, side by side with the first. */
   #evictOldest(): void {
     for (const session of this.sessions.values()) {
-      if (session.connected) continue;
-      this.endSession(session, "evicted");
-      return;
+      if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
+      if (!session.connected && session.running === 0) this.endSession(session, "evicted");
     }
   }
 }
