@@ -1,6 +1,13 @@
 /** A Holdfast client in the test's process, with a record of everything its application saw. */
 
-import { io, type ClientDeliveryOptions, type Gap, type Options, type Settled, type Socket } from "holdfast/client";
+import {
+  io,
+  type ClientDeliveryOptions,
+  type Gap,
+  type Options,
+  type Settled,
+  type Socket,
+} from "holdfast/client";
 import type { Owner } from "../harness/owner.ts";
 import { eventually, until } from "../harness/until.ts";
 import type { Call, Entry, Introduction } from "./contract.ts";
@@ -28,8 +35,22 @@ export function startClient(owner: Owner, url: string, options: ClientOptions): 
   return client;
 }
 
-/** The same, and resolves once it is connected. */
-export async function openClient(owner: Owner, url: string, options: ClientOptions): Promise<GuaranteeClient> {
+/**
+ * Options of a client that begins with somebody's token, as a duplicated tab does. `next` is the sequence of the next
+ * event, which belongs to the copied state.
+ */
+export function withToken(token: string, next = 1): ClientDeliveryOptions {
+  const positions = { streams: [], elsewhere: [] };
+  const saved = { version: 1, token, sessionId: "copied", next, items: [], positions };
+  return { persist: { load: () => JSON.stringify(saved), save: () => undefined, remove: () => undefined } };
+}
+
+/** Makes a client, and resolves once it is connected. */
+export async function openClient(
+  owner: Owner,
+  url: string,
+  options: ClientOptions,
+): Promise<GuaranteeClient> {
   const client = startClient(owner, url, options);
   await client.connected();
   return client;
@@ -48,11 +69,18 @@ export class GuaranteeClient {
   readonly connectErrors: { readonly message: string; readonly code: unknown }[] = [];
   readonly refused: string[] = [];
   readonly questions: number[] = [];
+  /** The resume token, read off the wire as a thief would; the public API does not show it. */
+  token = "";
 
   constructor(url: string, introduction: Introduction, options: Options) {
     this.name = introduction.name;
     this.socket = io(url, options);
     const { socket } = this;
+    socket.io.on("open", () => {
+      socket.io.engine.on("data", (data: unknown) => {
+        this.token = /"pid":"([^"]+)"/.exec(String(data).slice(0, 200))?.[1] ?? this.token;
+      });
+    });
     socket.on("entry", (entry: Entry) => this.entries.push(entry));
     socket.on("question", (id: number, answer: (value: number) => void) => {
       this.questions.push(id);
@@ -129,7 +157,12 @@ export class GuaranteeClient {
     const { name, connects, disconnects, connectErrors, refused, gaps } = this;
     const entries = this.entries.slice(-10).map(({ room, id }) => `${room}/${id}`);
     const { connected } = this.socket;
-    const shown = { connected, connects: connects.slice(-5), disconnects: disconnects.slice(-5), connectErrors };
+    const shown = {
+      connected,
+      connects: connects.slice(-5),
+      disconnects: disconnects.slice(-5),
+      connectErrors,
+    };
     return `--- client ${name}: ${JSON.stringify({ ...shown, refused, gaps, entries })}`;
   }
 }

@@ -56,7 +56,8 @@ test("G1 G2 G5 nothing is lost, doubled or reordered by kills and failing links"
   }
   // The room has one order, and it is the same for everyone.
   for (const room of rooms) expect(room).toEqual(rooms[0]);
-  for (const client of clients) expect({ gaps: client.gaps, refused: client.refused }).toEqual({ gaps: [], refused: [] });
+  for (const client of clients)
+    expect({ gaps: client.gaps, refused: client.refused }).toEqual({ gaps: [], refused: [] });
   expect(new Set(clients.flatMap((client) => client.connects)).size).toBe(clients.length);
 });
 
@@ -152,7 +153,9 @@ class Emitter {
         calls.filter((call) => firsts.get(call.id) === call).map(({ id }) => id),
       ),
       // A second call is right only when the process of the first one died before the outcome was recorded.
-      againInOneProcess: again.filter(({ id, pid }) => calls.filter((call) => call.id === id && call.pid === pid).length > 1),
+      againInOneProcess: again.filter(
+        ({ id, pid }) => calls.filter((call) => call.id === id && call.pid === pid).length > 1,
+      ),
       againAfterSuccess: again.filter(({ id, place }) => place >= (this.#recordedBefore.get(id) ?? 0)),
       notAnsweredOnce: this.emitted.filter((id) => this.#answers.get(id) !== 1),
       notSettled: this.emitted.filter((id) => !this.#recordedBefore.has(id)),

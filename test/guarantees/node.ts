@@ -51,7 +51,6 @@ export class TestNode {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-
   /** Copies the files of the ended server's store away; `restoreStore` puts them back, as a restored backup does. */
   async backUpStore(): Promise<void> {
     await cp(this.#storeDirectory, this.#backup, { recursive: true });
@@ -87,7 +86,11 @@ export class TestNode {
       extent = await this.child.ask<Extent>("extent", { room });
       return extent.low === low;
     };
-    await until(reached, { deadlineMs: 10_000, what: `${room} from ${low} on`, state: () => JSON.stringify(extent) });
+    await until(reached, {
+      deadlineMs: 10_000,
+      what: `${room} from ${low} on`,
+      state: () => JSON.stringify(extent),
+    });
   }
 
   async command(name: "withdraw" | "deny" | "kick", input: object): Promise<void> {

@@ -8,10 +8,28 @@ import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { DeliveryError, type DeliveryOptions, type Receipt, RetryLater, Server, type Session, type Socket } from "holdfast";
+import {
+  DeliveryError,
+  type DeliveryOptions,
+  type Receipt,
+  RetryLater,
+  Server,
+  type Session,
+  type Socket,
+} from "holdfast";
 import { answerParent, tellParent } from "../harness/parent.ts";
 import { fingerprint } from "../harness/server-program.ts";
-import type { Answered, Asked, Call, Extent, Introduction, PeculiarName, ProgramOptions, Reports, Status } from "./contract.ts";
+import type {
+  Answered,
+  Asked,
+  Call,
+  Extent,
+  Introduction,
+  PeculiarName,
+  ProgramOptions,
+  Reports,
+  Status,
+} from "./contract.ts";
 import { peculiarNames } from "./contract.ts";
 
 const options = JSON.parse(process.argv[2] ?? "{}") as ProgramOptions;
@@ -26,7 +44,9 @@ const reports: Reports = { publishFailed: [], refused: [], storeErrors: [], sess
 const asked = new Map<number, Asked>();
 const sessions = new Map<string, Session>();
 
-io.delivery.on("publish_failed", ({ event, error }) => reports.publishFailed.push(`${event} ${codeOf(error)}`));
+io.delivery.on("publish_failed", ({ event, error }) =>
+  reports.publishFailed.push(`${event} ${codeOf(error)}`),
+);
 io.delivery.on("refused", ({ code, detail }) => reports.refused.push(`${code} ${detail}`));
 io.delivery.on("store_error", ({ error }) => reports.storeErrors.push(codeOf(error)));
 
@@ -57,7 +77,8 @@ io.on("connection", (socket) => {
     if (call.later === true) throw new RetryLater("not now", { delayMs: 50 });
     const entry = { room: call.publishTo, id: call.id, from: name };
     // Both ways of publishing have to survive a crash in front of, between and behind them.
-    if (call.publishTo !== undefined && call.id % 2 === 0) await io.to(call.publishTo).publish("entry", entry);
+    if (call.publishTo !== undefined && call.id % 2 === 0)
+      await io.to(call.publishTo).publish("entry", entry);
     else if (call.publishTo !== undefined) io.to(call.publishTo).emit("entry", entry);
     if (call.delayMs !== undefined) await pause(call.delayMs);
     acknowledge?.({ id: call.id, pid: process.pid, ...fingerprint(call.payload) });
@@ -115,7 +136,7 @@ answerParent({
     return { low, head };
   },
   /** What a property of every object would be if wire input had got at their prototype. */
-  polluted: (): unknown => ({} as { polluted?: unknown }).polluted ?? null,
+  polluted: (): unknown => (({}) as { polluted?: unknown }).polluted ?? null,
   withdraw: ({ session, room }: { session: string; room: string }): void => io.in(session).socketsLeave(room),
   deny: ({ room }: { room: string }): void => void denied.add(room),
   kick: ({ session }: { session: string }): void => void io.in(session).disconnectSockets(true),

@@ -15,10 +15,15 @@ test("G1 G4 a recorded reply that never arrived is given again after a crash, wi
   relay.latest.toClient.hold();
   const heldBefore = relay.latest.toClient.heldBytes;
   const answer = ann.call({ id: 7 });
-  const refused = ann.socket.emitWithAck("nobody listens").catch((error: Error & { code?: string }) => error.code);
+  const refused = ann.socket
+    .emitWithAck("nobody listens")
+    .catch((error: Error & { code?: string }) => error.code);
   // A reply is written only when its record is committed.
   await until(() => relay.latest.toClient.heldBytes > heldBefore, { what: "the reply is under way" });
-  await node.reaches("no event is left", ({ figures }) => figures.runningHandlers === 0 && figures.inboxDepth <= 3);
+  await node.reaches(
+    "no event is left",
+    ({ figures }) => figures.runningHandlers === 0 && figures.inboxDepth <= 3,
+  );
   await node.kill();
   relay.latest.resetClient();
   await node.restart();
