@@ -1,9 +1,9 @@
 /**
- * One connection of a session: it gathers frames into packets and says when it takes no more. What waits to be written
- * is limited: beyond the limit members are fed from the log instead.
+ * One connection of a session: it gathers frames into packets and says when it takes no more. What waits to
+ * be written is limited: beyond the limit members are fed from the log instead.
  */
 
-import { packetText, sendFramesParsed, sharedOptions, writeText, type HoldfastSocket } from "./socket-io.ts";
+import { packetText, sendFramesParsed, framedOptions, writeText, type HoldfastSocket } from "./socket-io.ts";
 import type { Member } from "./node-stream.ts";
 
 export class Connection {
@@ -76,7 +76,10 @@ export class Connection {
     });
   }
 
-  /** Tells the client why, then closes once that is written. The session goes on with the client's next connection. */
+  /**
+   * Tells the client why, then closes once that is written. The session goes on with the client's next
+   * connection.
+   */
   refuse(frame: string): void {
     if (this.closed) return;
     this.queue(frame);
@@ -98,6 +101,11 @@ export class Connection {
     }
   }
 
+  /** A long-polling connection has no use for a WebSocket frame. */
+  #ownOptions(text: string): object {
+    return this.socket.conn.transport.name === "websocket" ? framedOptions(text) : { compress: false };
+  }
+
   #write(frames: string, shared: SharedPacket | undefined): void {
     if (this.#parsed) {
       sendFramesParsed(this.socket, JSON.parse(`[${frames}]`) as unknown[]);
@@ -105,7 +113,7 @@ export class Connection {
     }
     const text = shared?.text ?? packetText(this.#namespace, frames);
     this.#queuedCharacters += text.length;
-    writeText(this.socket.conn, text, shared === undefined ? { compress: false } : shared.options());
+    writeText(this.socket.conn, text, shared === undefined ? this.#ownOptions(text) : shared.options());
   }
 }
 
@@ -121,7 +129,7 @@ export class SharedPacket {
   }
 
   options(): object {
-    this.#options ??= sharedOptions(this.text);
+    this.#options ??= framedOptions(this.text);
     return this.#options;
   }
 }

@@ -14,6 +14,7 @@ import { EventEmitter } from "node:events";
 import { Socket, type Namespace, type Server } from "socket.io";
 import { DeliveryError } from "../protocol/errors.ts";
 import { frameEvent } from "../protocol/frames.ts";
+import { textFrame } from "./text-frame.ts";
 
 /** What Holdfast adds to a stock socket. `undefined` session: a stock client, with stock guarantees. */
 export type SocketSession = {
@@ -408,21 +409,8 @@ export function writeText(conn: Engine, text: string, options: object): void {
  * the text. One buffer, where `ws` itself makes two, is one plain write instead of a corked pair.
  */
 export function framedOptions(text: string): object {
-  return { compress: false, wsPreEncodedFrame: [textFrame(text)] };
-}
-
-/** An unmasked text frame (RFC 6455, section 5.2) with the Engine.IO packet type "4" in front of the text. */
-function textFrame(text: string): Buffer {
-  const length = Buffer.byteLength(text) + 1;
-  const start = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const frame = Buffer.allocUnsafe(start + length);
-  frame[0] = 0x81;
-  frame[1] = start === 2 ? length : start === 4 ? 126 : 127;
-  if (start === 4) frame.writeUInt16BE(length, 2);
-  if (start === 10) frame.writeBigUInt64BE(BigInt(length), 2);
-  frame[start] = 0x34;
-  frame.write(text, start + 1);
-  return frame;
+  // "4" is Engine.IO's type of a message.
+  return { compress: false, wsPreEncodedFrame: [textFrame(`4${text}`)] };
 }
 
 /** Text of a Socket.IO event packet that carries these frames, for the default parser. */
