@@ -112,8 +112,23 @@ export class NodeStream {
     }
   }
 
-  /** Writes entries to every live member: one frame for all, and one of their own for those that some exclude. */
+  /** One commit can bring megabytes: in pages they hold up no heartbeat, and a slow member leaves after the first. */
   #deliver(entries: readonly CommittedEntry[]): void {
+    let start = 0;
+    let characters = 0;
+    for (const [index, { payload }] of entries.entries()) {
+      characters += payload.length;
+      if (characters < livePageCharacters && index < entries.length - 1) continue;
+      this.#deliverPage(entries.slice(start, index + 1));
+      start = index + 1;
+      characters = 0;
+    }
+  }
+
+  /**
+   * Writes entries to every live member: one frame for all, and one of their own for those that some exclude.
+   */
+  #deliverPage(entries: readonly CommittedEntry[]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
     for (const entry of entries) this.host.deliverStock(this.room, entry);
@@ -311,5 +326,7 @@ function joinEntries(entries: readonly Entry[]): string {
 
 /** Entries that arrived early are held up to here; the rest is fetched again when its turn comes. */
 const heldEntriesLimit = 1_024;
+/** A page on the live path, the size of a packet of the client; one larger entry makes a page of its own. */
+const livePageCharacters = 131_072;
 /** After a failed read of the log, when the store gives no other sign. */
 const readRetryMs = 1_000;
