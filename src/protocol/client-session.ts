@@ -6,10 +6,11 @@
  * - getters (`pending`, `token`, `sessionId`, `connected`, `positions`);
  * - commands: `emit`, `reply`, `cancel`, `probe`, `reset`;
  * - inputs: `handleConnected`, `handleDisconnected`, `handleFrame`, `handleTimeout`;
- * - outputs: after each command or input call `poll()` and carry out what it returns, in order; then arm one timer
- *   for `nextTimeout()` and call `handleTimeout(now)` when it is due.
+ * - outputs: after each command or input call `poll()` and carry out what it returns, in order; then arm one
+ *   timer for `nextTimeout()` and call `handleTimeout(now)` when it is due.
  *
- * `now` is milliseconds on a clock of the caller's that never goes back. No method throws for what the peer sends.
+ * `now` is milliseconds on a clock of the caller's that never goes back; every command and input takes it. No
+ * method throws for what the peer sends.
  */
 
 import { assertNever, type ErrorCode } from "./errors.ts";
@@ -99,28 +100,29 @@ export class ClientSession {
     return {
       versions: [wire.protocolVersion],
       low: this.#outbox.low,
+      next: this.#outbox.next,
       positions: this.#positions.forHello(),
     };
   }
 
-  emit(now: number, request: EmitRequest): EmitResult {
+  emit(_now: number, request: EmitRequest): EmitResult {
     const { payload, wantsReply, aside } = request;
-    return this.#add(now, payload, aside, (sequence) => wire.clientFrame.event(sequence, wantsReply, payload));
+    return this.#add(payload, aside, (sequence) => wire.clientFrame.event(sequence, wantsReply, payload));
   }
 
   /** Answers an entry that asked for it. Travels in the outbox like an event. */
-  reply(now: number, to: string, request: EmitRequest): EmitResult {
+  reply(_now: number, to: string, request: EmitRequest): EmitResult {
     const { payload, wantsReply } = request;
     const frame = (sequence: number) => wire.clientFrame.reply(sequence, wantsReply, to, payload);
-    return this.#add(now, payload, request.aside, frame);
+    return this.#add(payload, request.aside, frame);
   }
 
   /** The caller's deadline passed: the emit ends as expired, and will not run unless it already did. */
-  cancel(now: number, sequence: number): void {
+  cancel(_now: number, sequence: number): void {
     if (!this.#outbox.has(sequence) || this.#abandoned.has(sequence)) return;
     this.#outputs.push({ kind: "settle", sequence, outcome: { status: "expired" } });
     this.#abandoned.add(sequence);
-    this.#outbox.cancel(now, sequence);
+    this.#outbox.cancel(sequence);
     this.#collect();
   }
 
@@ -129,37 +131,45 @@ export class ClientSession {
     if (this.#connected) this.#outputs.push({ kind: "transmit", frame: wire.clientFrame.probe(nonce) });
   }
 
-  /** Forgets the session, for example at sign-out. Pending emits end as `session_closed`. */
+  /**
+   * Forgets the session, for example at sign-out. Pending emits end as `session_closed`. The connection
+   * belongs to the session that is no more, so nothing is sent or taken any more until the next welcome.
+   */
   reset(): void {
     for (const item of this.#outbox.save()) this.#fail(item.sequence, "session_closed");
-    this.#outbox.renumber(renumberFrame);
-    for (const item of this.#outbox.save()) this.#outbox.handleOutcome(0, item.sequence);
+    this.#outbox.clear();
     this.#abandoned.clear();
     this.#positions.handleLost();
-    this.#token = "";
-    this.#sessionId = "";
+    this.#letGo();
   }
 
-  /** Somebody else holds the session now: the next connection opens a new one, and takes along what was never sent. */
+  /**
+   * Somebody else holds the session now: the next connection opens a new one, and takes along what was never
+   * sent.
+   */
   abandon(): void {
     this.#startAnew();
-    this.#token = "";
-    this.#sessionId = "";
-    this.#connected = false;
-    this.#outbox.handleDisconnected();
+    this.#letGo();
   }
 
   /** The server welcomed us: with our session, or with a new one. */
   handleConnected(now: number, sessionId: string, token: string, welcome: wire.Welcome): void {
+    // An answer to a hello from before `reset` or `abandon` would bring the old session back, with other
+    // sequences.
+    if (welcome.version !== wire.protocolVersion || (welcome.resumed && this.#token === "")) {
+      this.#outputs.push({ kind: "violation", detail: "the welcome does not answer the hello" });
+      return;
+    }
     if (this.#token !== "" && !welcome.resumed) this.#startAnew();
     this.#connected = true;
     this.#sessionId = sessionId;
     this.#token = token;
     this.#limits = welcome.limits;
-    this.#positions.handleWelcome(welcome.streams);
+    this.#positions.handleWelcome(now, welcome.streams);
     for (const frame of welcome.frames) this.handleFrame(now, frame);
     this.#outbox.handleConnected(now, welcome.limits, welcome.uploads);
     this.#collect();
+    this.#acknowledge(now);
   }
 
   handleDisconnected(): void {
@@ -168,8 +178,11 @@ export class ClientSession {
     this.#positions.handleDisconnected();
   }
 
-  /** Takes one parsed frame of the server. */
+  /**
+   * Takes one parsed frame of the server. Without a session on this connection it is not for us, and ignored.
+   */
   handleFrame(now: number, value: unknown): void {
+    if (!this.#connected) return;
     const frame = wire.decodeServerFrame(value);
     if (typeof frame === "string") {
       this.#outputs.push({ kind: "violation", detail: frame });
@@ -183,13 +196,16 @@ export class ClientSession {
         this.#outputs.push(...this.#positions.handlePart(now, frame));
         break;
       case "gap":
-        this.#outputs.push(...this.#positions.handleGap(frame));
+        this.#outputs.push(...this.#positions.handleGap(now, frame));
         break;
       case "open":
         this.#positions.handleOpen(frame.open);
         break;
       case "leave":
         this.#positions.handleLeave(frame.stream);
+        break;
+      case "unknown":
+        // A newer server may say more than we know; what we must not miss comes only with a new version.
         break;
       case "drain":
       case "alive":
@@ -241,10 +257,11 @@ export class ClientSession {
     this.#token = saved.token;
     this.#sessionId = saved.sessionId;
     this.#outbox.restore(saved.next, saved.items);
+    for (const item of saved.items) if (item.cancelled) this.#abandoned.add(item.sequence);
     this.#positions.restore(saved.positions);
   }
 
-  #add(now: number, payload: string, aside: boolean, frame: (sequence: number) => string): EmitResult {
+  #add(payload: string, aside: boolean, frame: (sequence: number) => string): EmitResult {
     if (this.#limits !== undefined && payload.length > this.#limits.eventCharacters) {
       return { ok: false, code: "event_too_large" };
     }
@@ -252,7 +269,7 @@ export class ClientSession {
       this.#outbox.size >= this.#options.outboxLimit ||
       this.#outbox.characters + payload.length > this.#options.outboxCharactersLimit;
     if (full) return { ok: false, code: "outbox_full" };
-    const sequence = this.#outbox.add(now, frame, aside);
+    const sequence = this.#outbox.add(frame, aside);
     this.#collect();
     return { ok: true, sequence };
   }
@@ -279,7 +296,7 @@ export class ClientSession {
         this.#outbox.handleAgain(now, frame.sequence, frame.delayMs);
         return;
       case "progress":
-        this.#outbox.handleProgress(now, frame.sequence, frame.chunks);
+        this.#outbox.handleProgress(frame.sequence, frame.chunks);
         return;
       default:
         assertNever(frame);
@@ -292,7 +309,9 @@ export class ClientSession {
     this.#outputs.push({ kind: "settle", sequence, outcome });
   }
 
-  /** The old session is gone: what was sent has an unknown outcome, what was not goes into the new session. */
+  /**
+   * The old session is gone: what was sent has an unknown outcome, what was not goes into the new session.
+   */
   #startAnew(): void {
     const { moved, unknown } = this.#outbox.renumber(renumberFrame);
     for (const sequence of unknown) this.#fail(sequence, "session_lost");
@@ -308,8 +327,18 @@ export class ClientSession {
 
   #acknowledge(now: number): void {
     const positions = this.#positions.due(now);
-    if (positions.length === 0) return;
-    this.#outputs.push({ kind: "transmit", frame: wire.clientFrame.positions(positions) });
+    for (let start = 0; start < positions.length; start += positionsPerFrame) {
+      const some = positions.slice(start, start + positionsPerFrame);
+      this.#outputs.push({ kind: "transmit", frame: wire.clientFrame.positions(some) });
+    }
+  }
+
+  /** The connection is not ours any more. What was to be sent on it is for the session that is gone. */
+  #letGo(): void {
+    this.#token = "";
+    this.#sessionId = "";
+    this.handleDisconnected();
+    this.#outputs = this.#outputs.filter(({ kind }) => kind !== "transmit");
   }
 
   #collect(): void {
@@ -327,3 +356,9 @@ type OutcomeFrame = Extract<
   wire.ServerFrame,
   { kind: "done" | "result" | "rejected" | "expired" | "again" | "progress" }
 >;
+
+/**
+ * Far below what a server takes, so that an acknowledgement of 10,000 rooms does not hold up what is behind
+ * it.
+ */
+const positionsPerFrame = 1_000;

@@ -1,6 +1,7 @@
 /**
- * The catalogue of operating errors. Each has a stable code, a message, whether trying again can help, and what to do.
- * `docs/ERRORS.md` lists the same rows; a test holds the two together. Programmer errors are assertions instead.
+ * The catalogue of operating errors. Each has a stable code, a message, whether trying again can help, and
+ * what to do. `docs/ERRORS.md` lists the same rows; a test holds the two together. Programmer errors are
+ * assertions instead.
  */
 
 export type ErrorRow = {

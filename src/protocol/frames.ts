@@ -1,75 +1,28 @@
 /**
- * Frames: what the two sides of a session say to each other, one JSON array each, several to a Socket.IO packet.
- * `docs/PROTOCOL.md` is the specification; `test/vectors` replays it. Encoders return text, because an entry is
- * serialised once and frames are made by joining. Decoders take parsed JSON and return a typed frame or a reason;
- * nothing behind them sees `unknown` except payloads, which belong to the application.
+ * Frames: what the two sides of a session say to each other, one JSON array each, several to a Socket.IO
+ * packet. `docs/PROTOCOL.md` is the specification; `test/vectors` replays it. Encoders return text, because
+ * an entry is serialised once and frames are made by joining. Decoders take parsed JSON and return a typed
+ * frame or a reason; nothing behind them sees `unknown` except payloads, which belong to the application.
  */
+
+import { chunkCharactersMax, isOpenStream, type OpenStream } from "./hello.ts";
+import { isCount, isFlag, isOrdinal, isPair, isRecord, isShortText } from "./json-shape.ts";
+
+export * from "./hello.ts";
+export { parseJson } from "./json-shape.ts";
 
 /** The one event name that carries frames. Applications cannot use it. */
 export const frameEvent = "$hf";
 
-export const protocolVersion = 1;
-
-/** What a client says in front of the session, inside Socket.IO's CONNECT. */
-export type Hello = {
-  readonly versions: readonly number[];
-  /** All events below it are settled as far as the client is concerned. */
-  readonly low: number;
-  readonly positions: readonly ClientPosition[];
-};
-
-/** `parts` chunks of the entry after `offset` are already there. */
-export type ClientPosition = {
-  readonly stream: number;
-  readonly epoch: string;
-  readonly offset: number;
-  readonly parts: number;
-};
-
-/** What the server advertises; a client that exceeds it is refused. */
-export type Limits = {
-  /** Events in flight: a client sends only sequences below its own low-water mark plus this. */
-  readonly windowEvents: number;
-  /** Characters in flight, one event always allowed. */
-  readonly windowCharacters: number;
-  /** Frames above this many characters travel in chunks of this size. */
-  readonly chunkCharacters: number;
-  /** Chunks in flight of one upload. */
-  readonly windowChunks: number;
-  /** Larger events fail at the emitting side. */
-  readonly eventCharacters: number;
-};
-
-export type OpenStream = {
-  readonly stream: number;
-  readonly epoch: string;
-  /** The next entry to come is the one after it. */
-  readonly offset: number;
-  /** The room's name where the application shows it, else "". */
-  readonly room: string;
-  /** A consumer's cursor follows the client's acknowledgements, so they are sent without delay. */
-  readonly prompt: boolean;
-};
-
-export type Welcome = {
-  readonly version: number;
-  readonly generation: number;
-  /** True when the session of the hello goes on; false when a new one was opened. */
-  readonly resumed: boolean;
-  /** Why the session of the hello could not go on; "" when none was asked for or it was resumed. */
-  readonly refused: string;
-  readonly limits: Limits;
-  readonly streams: readonly OpenStream[];
-  /** Gaps and recorded outcomes, to be taken before anything is sent again. */
-  readonly frames: readonly unknown[];
-  /** Uploads of which the first `chunks` chunks are stored. */
-  readonly uploads: readonly (readonly [sequence: number, chunks: number])[];
-};
-
 export type FrameError = { readonly code: string; readonly message: string; readonly data?: unknown };
 
 export type ClientFrame =
-  | { readonly kind: "event"; readonly sequence: number; readonly wantsReply: boolean; readonly payload: unknown }
+  | {
+      readonly kind: "event";
+      readonly sequence: number;
+      readonly wantsReply: boolean;
+      readonly payload: unknown;
+    }
   | {
       readonly kind: "reply";
       readonly sequence: number;
@@ -114,8 +67,9 @@ export type ServerFrame =
       readonly kind: "part";
       readonly stream: number;
       readonly offset: number;
-      readonly index: number;
-      readonly count: number;
+      /** Place of the text in the text of the entry, which has `length` characters. */
+      readonly from: number;
+      readonly length: number;
       readonly text: string;
     }
   | { readonly kind: "done"; readonly first: number; readonly last: number }
@@ -126,7 +80,9 @@ export type ServerFrame =
   | { readonly kind: "progress"; readonly sequence: number; readonly chunks: number }
   | { readonly kind: "drain"; readonly reconnectInMs: number }
   | { readonly kind: "alive"; readonly nonce: number }
-  | { readonly kind: "error"; readonly code: string; readonly detail: string };
+  | { readonly kind: "error"; readonly code: string; readonly detail: string }
+  /** Of a newer server. A client ignores it. */
+  | { readonly kind: "unknown" };
 
 export const gapReasons = ["retention", "reset"] as const;
 export type GapReason = (typeof gapReasons)[number];
@@ -155,8 +111,8 @@ export const serverFrame = {
   leave: (stream: number) => `["le",${stream}]`,
   gap: (stream: number, epoch: string, from: number, to: number, reason: GapReason) =>
     `["ga",${stream},${JSON.stringify(epoch)},${from},${to},"${reason}"]`,
-  part: (stream: number, offset: number, index: number, count: number, text: string) =>
-    `["pt",${stream},${offset},${index},${count},${JSON.stringify(text)}]`,
+  part: (stream: number, offset: number, from: number, length: number, text: string) =>
+    `["pt",${stream},${offset},${from},${length},${JSON.stringify(text)}]`,
   done: (first: number, last: number) => `["do",${first},${last}]`,
   /** `body` is payload text. */
   result: (sequence: number, body: string) => `["ok",${sequence},${body}]`,
@@ -186,38 +142,6 @@ export function skipText(offset: number): string {
   return `[${offset}]`;
 }
 
-export function encodeHello(hello: Hello): string {
-  const positions = hello.positions.map((p) => [p.stream, p.epoch, p.offset, p.parts]);
-  return JSON.stringify({ v: hello.versions, low: hello.low, at: positions });
-}
-
-/** Returns undefined for anything that is not a hello, the text of a stock client's CSR offset included. */
-export function decodeHello(text: unknown): Hello | undefined {
-  if (typeof text !== "string" || text.length > helloCharactersLimit || !text.startsWith('{"v":')) return undefined;
-  const value = parseJson(text);
-  if (!isRecord(value) || !Array.isArray(value["v"]) || !value["v"].every(isCount)) return undefined;
-  const low = value["low"];
-  if (!isOrdinal(low) || !Array.isArray(value["at"])) return undefined;
-  const positions: ClientPosition[] = [];
-  for (const item of value["at"]) {
-    if (!Array.isArray(item)) return undefined;
-    const [stream, epoch, offset, parts] = item as unknown[];
-    if (!isOrdinal(stream) || !isShortText(epoch) || !isCount(offset) || !isCount(parts)) return undefined;
-    positions.push({ stream, epoch, offset, parts });
-  }
-  return { versions: value["v"], low, positions };
-}
-
-export function decodeWelcome(value: unknown): Welcome | undefined {
-  if (!isRecord(value)) return undefined;
-  const { version, generation, resumed, refused, limits, streams, frames, uploads } = value;
-  if (!isCount(version) || !isCount(generation) || typeof resumed !== "boolean") return undefined;
-  if (typeof refused !== "string" || !isLimits(limits)) return undefined;
-  if (!Array.isArray(streams) || !Array.isArray(frames) || !Array.isArray(uploads)) return undefined;
-  if (!streams.every(isOpenStream) || !uploads.every(isPair)) return undefined;
-  return { version, generation, resumed, refused, limits, streams, frames, uploads };
-}
-
 /** Returns the frame, or the reason why it is none. */
 export function decodeClientFrame(value: unknown): ClientFrame | string {
   if (!Array.isArray(value)) return "a frame is an array";
@@ -232,6 +156,7 @@ export function decodeClientFrame(value: unknown): ClientFrame | string {
     case "ch":
       if (!isOrdinal(a) || !isCount(b) || !isOrdinal(c) || b >= c || !isFlag(d)) return 'malformed "ch"';
       if (typeof e !== "string" || e.length === 0) return 'a "ch" without text';
+      if (e.length > chunkCharactersMax) return "chunk too large";
       return { kind: "chunk", sequence: a, index: b, count: c, aside: d === 1, text: e };
     case "ca":
       return isOrdinal(a) ? { kind: "cancel", sequence: a } : 'malformed "ca"';
@@ -255,18 +180,22 @@ export function decodeServerFrame(value: unknown): ServerFrame | string {
     case "en":
       return isOrdinal(a) ? decodeEntries(a, value.slice(2)) : 'malformed "en"';
     case "st": {
+      if (!isFlag(e)) return 'malformed "st"';
       const open = { stream: a, epoch: b, offset: c, room: d, prompt: e === 1 };
       return isOpenStream(open) ? { kind: "open", open } : 'malformed "st"';
     }
     case "le":
       return isOrdinal(a) ? { kind: "leave", stream: a } : 'malformed "le"';
     case "ga":
-      if (!isOrdinal(a) || !isShortText(b) || !isCount(c) || !isCount(d)) return 'malformed "ga"';
+      if (!isOrdinal(a) || !isShortText(b) || !isCount(c) || !isCount(d) || typeof e !== "string") {
+        return 'malformed "ga"';
+      }
+      // A reason of a newer server is at least a break in what was shown.
       return { kind: "gap", stream: a, epoch: b, from: c, to: d, reason: e === "retention" ? e : "reset" };
     case "pt":
       if (!isOrdinal(a) || !isOrdinal(b) || !isCount(c) || !isOrdinal(d)) return 'malformed "pt"';
-      if (c >= d || typeof e !== "string") return 'malformed "pt"';
-      return { kind: "part", stream: a, offset: b, index: c, count: d, text: e };
+      if (typeof e !== "string" || e.length === 0 || c + e.length > d) return 'malformed "pt"';
+      return { kind: "part", stream: a, offset: b, from: c, length: d, text: e };
     case "do":
       return isOrdinal(a) && isOrdinal(b) ? { kind: "done", first: a, last: b } : 'malformed "do"';
     case "ok":
@@ -288,7 +217,7 @@ export function decodeServerFrame(value: unknown): ServerFrame | string {
       if (typeof a !== "string" || typeof b !== "string") return 'malformed "er"';
       return { kind: "error", code: a, detail: b };
     default:
-      return "unknown frame";
+      return typeof kind === "string" ? { kind: "unknown" } : "a frame begins with its kind";
   }
 }
 
@@ -313,63 +242,12 @@ export function decodeEntry(value: unknown): WireEntry | undefined {
   const also = meta["a"] ?? [];
   const request = meta["r"];
   if (!Array.isArray(also) || !also.every(isPair)) return undefined;
-  if (request !== undefined && typeof request !== "string") return undefined;
+  if (request !== undefined && !isShortText(request)) return undefined;
   return { offset, payload, also, ...(request === undefined ? {} : { request }) };
-}
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-/** A whole number from 0 that arithmetic cannot push out of the safe range. */
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= numberLimit;
-}
-
-/** A whole number from 1. */
-function isOrdinal(value: unknown): value is number {
-  return isCount(value) && value >= 1;
-}
-
-function isFlag(value: unknown): value is 0 | 1 {
-  return value === 0 || value === 1;
-}
-
-function isShortText(value: unknown): value is string {
-  return typeof value === "string" && value.length <= 128;
-}
-
-function isPair(value: unknown): value is [number, number] {
-  return Array.isArray(value) && value.length === 2 && isOrdinal(value[0]) && isCount(value[1]);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isLimits(value: unknown): value is Limits {
-  if (!isRecord(value)) return false;
-  const names = ["windowEvents", "windowCharacters", "chunkCharacters", "windowChunks", "eventCharacters"];
-  return names.every((name) => isOrdinal(value[name]));
-}
-
-function isOpenStream(value: unknown): value is OpenStream {
-  if (!isRecord(value)) return false;
-  const { stream, epoch, offset, room, prompt } = value;
-  const shaped = typeof room === "string" && typeof prompt === "boolean";
-  return shaped && isOrdinal(stream) && isShortText(epoch) && isCount(offset);
 }
 
 function isFrameError(value: unknown): value is FrameError {
   return isRecord(value) && typeof value["code"] === "string" && typeof value["message"] === "string";
 }
 
-/** 2^52: half of the safe range, so that sums of two stay safe. */
-const numberLimit = 2 ** 52;
-/** A client in 10,000 rooms needs some 400,000 characters to say its positions. */
-const helloCharactersLimit = 1_000_000;
 const positionsPerFrame = 10_000;

@@ -1,18 +1,23 @@
 /**
- * The feed of one member of one stream: whether it lives off what the node delivers, or is fed from the log because it
- * has just resumed or cannot keep up. It holds offsets only, so a slow client costs the server no growing memory.
+ * The feed of one member of one stream: whether it lives off what the node delivers, or is fed from the log
+ * because it has just resumed or cannot keep up. It holds offsets only, so a slow client costs the server no
+ * growing memory.
  *
  *     live     the member has been sent everything the node has delivered
  *     behind   it is fed from the log, page by page, and only while its connection takes more
  *
- * Invariant: every offset is sent once, in order, whichever way it takes; `sent` never moves back within an epoch.
+ * Invariant: every offset is sent once, in order, whichever way it takes; `sent` never moves back within an
+ * epoch.
  */
 
 export type FeedOutput<E> =
   /** Read the page after this offset and give it to `handlePage`. */
   | { readonly kind: "read"; readonly after: number }
   | { readonly kind: "send"; readonly entries: readonly E[] }
-  /** Send parts of one large entry from this index on, as many as the connection takes; then `handleParts`. */
+  /**
+   * Send parts of one large entry from this character on, as many as the connection takes; then
+   * `handleParts`.
+   */
   | { readonly kind: "sendParts"; readonly entry: E; readonly from: number }
   | {
       readonly kind: "gap";
@@ -27,6 +32,9 @@ export type FeedPage<E> = {
   readonly entries: readonly E[];
 };
 
+/** How far the node has delivered the stream to its live members. */
+export type Delivered = { readonly epoch: string; readonly offset: number };
+
 export class MemberFeed<E extends { readonly offset: number; readonly payload: string }> {
   #epoch: string;
   #sent: number;
@@ -34,19 +42,19 @@ export class MemberFeed<E extends { readonly offset: number; readonly payload: s
   #reading = false;
   /** The large entry whose parts are under way. */
   #large: { readonly entry: E; next: number } | undefined;
-  /** Parts of the entry after `sent` that the client kept from its last connection. */
-  #parts: number;
+  /** Characters of the entry after `sent` that the client kept from its last connection. */
+  #part: number;
 
   constructor(options: {
     readonly epoch: string;
     readonly sent: number;
     readonly live: boolean;
-    readonly parts: number;
+    readonly part: number;
   }) {
     this.#epoch = options.epoch;
     this.#sent = options.sent;
     this.#live = options.live;
-    this.#parts = options.parts;
+    this.#part = options.part;
   }
 
   get live(): boolean {
@@ -76,9 +84,14 @@ export class MemberFeed<E extends { readonly offset: number; readonly payload: s
     return true;
   }
 
-  /** The node skipped ahead: entries were lost for everyone. A live member is told; others find out by reading. */
+  /**
+   * The node skipped ahead: entries were lost for everyone. A live member is told; others find out by
+   * reading.
+   */
   handleSkipped(epoch: string, from: number, to: number, reason: "retention" | "reset"): FeedOutput<E>[] {
     if (!this.#live) return [];
+    // A member that came from a node that was further on may have passed what this one skips.
+    if (epoch === this.#epoch && reason === "retention" && to <= this.#sent) return [];
     this.#epoch = epoch;
     this.#sent = to;
     return [{ kind: "gap", epoch, from, to, reason }];
@@ -93,57 +106,68 @@ export class MemberFeed<E extends { readonly offset: number; readonly payload: s
   }
 
   /**
-   * One page of the log. `delivered` is the last offset that the node has delivered to live members: once level
-   * with it, the member is live again. `isLarge` says which entries travel in parts.
+   * One page of the log. Once level with what the node has delivered, the member is live again. `isLarge`
+   * says which entries travel in parts.
    */
-  handlePage(page: FeedPage<E>, delivered: number, isLarge: (entry: E) => boolean): FeedOutput<E>[] {
+  handlePage(page: FeedPage<E>, delivered: Delivered, isLarge: (entry: E) => boolean): FeedOutput<E>[] {
     this.#reading = false;
     const { head } = page;
     if (head === undefined || this.#live) {
       this.#live = true;
       return [];
     }
-    const outputs: FeedOutput<E>[] = [];
     if (head.epoch !== this.#epoch || head.head < this.#sent) {
-      outputs.push(this.#skipTo(head.epoch, Math.max(head.head, delivered), "reset"));
-      this.#live = true;
-      return outputs;
+      const gap = this.#skipTo(head.epoch, head.head, "reset");
+      this.#goLiveWhenLevel(delivered);
+      return [gap];
     }
-    if (head.low > this.#sent + 1) outputs.push(this.#skipTo(head.epoch, head.low - 1, "retention"));
+    const outputs: FeedOutput<E>[] = [];
+    // A log that lacks entries inside of itself is a gap as well; waiting for them would be for ever.
+    const low = page.entries[0]?.offset ?? head.low;
+    if (low > this.#sent + 1) outputs.push(this.#skipTo(head.epoch, low - 1, "retention"));
     const entries: E[] = [];
     for (const entry of page.entries) {
       if (entry.offset !== this.#sent + 1) continue;
-      // Entries that the node has not delivered yet come by the live path, after those in front of them.
-      if (entry.offset > delivered) break;
+      // Entries that the node has not delivered yet come by the live path, after those in front of them. A
+      // node that lives in another epoch will deliver none of these.
+      if (entry.offset > delivered.offset && delivered.epoch === head.epoch) break;
       if (isLarge(entry)) {
-        if (entries.length === 0) this.#large = { entry, next: this.#parts };
+        if (entries.length === 0) this.#large = { entry, next: this.#part };
         break;
       }
       entries.push(entry);
       this.#sent = entry.offset;
-      this.#parts = 0;
+      this.#part = 0;
     }
     if (entries.length > 0) outputs.push({ kind: "send", entries });
-    if (this.#sent >= delivered) this.#live = true;
-    else if (this.#large !== undefined) outputs.push(this.#sendParts(this.#large));
+    this.#goLiveWhenLevel(delivered);
+    if (!this.#live && this.#large !== undefined) outputs.push(this.#sendParts(this.#large));
     return outputs;
   }
 
-  /** Parts up to `next` have been written, of `count`. */
-  handleParts(next: number, count: number, delivered: number): void {
+  /** Parts up to the character `next` have been written, of `length`. */
+  handleParts(next: number, length: number, delivered: Delivered): void {
     const large = this.#large;
     if (large === undefined) return;
     large.next = next;
-    if (next < count) return;
+    if (next < length) return;
     this.#large = undefined;
-    this.#parts = 0;
+    this.#part = 0;
     this.#sent = large.entry.offset;
-    if (this.#sent >= delivered) this.#live = true;
+    this.#goLiveWhenLevel(delivered);
   }
 
   /** The page could not be read: the next `handleWritable` asks again. */
   handleReadFailed(): void {
     this.#reading = false;
+  }
+
+  /**
+   * Only in one epoch can two offsets be compared: live in another, the member would take the new for the
+   * old.
+   */
+  #goLiveWhenLevel(delivered: Delivered): void {
+    if (delivered.epoch === this.#epoch && this.#sent >= delivered.offset) this.#live = true;
   }
 
   #sendParts(large: { readonly entry: E; readonly next: number }): FeedOutput<E> {
@@ -154,7 +178,7 @@ export class MemberFeed<E extends { readonly offset: number; readonly payload: s
     const from = this.#sent + 1;
     this.#epoch = epoch;
     this.#sent = to;
-    this.#parts = 0;
+    this.#part = 0;
     return { kind: "gap", epoch, from, to, reason };
   }
 }

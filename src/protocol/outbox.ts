@@ -1,30 +1,26 @@
 /**
  * The outbox: what the client has emitted and the server has not settled.
  *
- * Getters: `size`, `low`, `next`. Inputs: `handleConnected`, `handleDisconnected`, `handleOutcome`, `handleAgain`,
- * `handleProgress`, `handleTimeout`. Commands: `add`, `cancel`. After each of them call `poll()` until it returns
- * nothing; `nextTimeout()` says when `handleTimeout` is due. `now` is milliseconds on a clock that never goes back.
+ * Getters: `size`, `low`, `next`. Inputs: `handleConnected`, `handleDisconnected`, `handleOutcome`,
+ * `handleAgain`, `handleProgress`, `handleTimeout`. Commands: `add`, `cancel`. After each of them call
+ * `poll()` until it returns nothing; `nextTimeout()` says when `handleTimeout` is due. `now` is milliseconds
+ * on a clock that never goes back.
  *
- * Invariants: `low <= every pending sequence < next`; an item leaves only with its outcome; sequences are sent in
- * ascending order on every connection, and only below `low + windowEvents`.
+ * Invariants: `low <= every pending sequence < next`; an item leaves only with its outcome; sequences are
+ * sent in ascending order on every connection, and only below `low + windowEvents`; every set of sequences is
+ * part of what is pending.
  */
 
 import { assert } from "./errors.ts";
 import { clientFrame, type Limits } from "./frames.ts";
+import { chunkFrame, type Item, newUpload, type SavedItem, type Upload } from "./outbox-item.ts";
+
+export type { SavedItem } from "./outbox-item.ts";
 
 export type OutboxOutput =
   | { readonly kind: "transmit"; readonly frame: string }
   /** The event was written to a connection for the first time. */
   | { readonly kind: "sent"; readonly sequence: number };
-
-/** An item as it is kept over a page reload. */
-export type SavedItem = {
-  readonly sequence: number;
-  readonly frame: string;
-  readonly aside: boolean;
-  readonly sent: boolean;
-  readonly cancelled: boolean;
-};
 
 export class Outbox {
   #items = new Map<number, Item>();
@@ -33,7 +29,14 @@ export class Outbox {
   #characters = 0;
   /** Sequences below it have been considered on this connection. Invariant: low <= cursor <= next. */
   #cursor = 1;
+  /** Characters of the events in flight that travel whole. */
   #inFlightCharacters = 0;
+  /** Characters of the uploads under way, each counted whole. */
+  #uploadCharacters = 0;
+  /** Sequences of the uploads that have begun on this connection. Invariant: below the cursor. */
+  readonly #uploading = new Set<number>();
+  /** Sequences that wait for their retry delay on this connection. */
+  readonly #waiting = new Set<number>();
   #lowSent = 1;
   #lowDueAt: number | undefined;
   #limits: Limits | undefined;
@@ -70,52 +73,59 @@ export class Outbox {
   }
 
   /** Takes an event; `frame` makes its text once the sequence is known. Returns the sequence. */
-  add(now: number, frame: (sequence: number) => string, aside: boolean): number {
+  add(frame: (sequence: number) => string, aside: boolean): number {
     const sequence = this.#next;
     this.#next += 1;
-    this.#insert({ sequence, frame: frame(sequence), aside, sent: false, cancelled: false });
-    this.#pump(now);
+    this.#insert({
+      sequence,
+      frame: frame(sequence),
+      aside,
+      sent: false,
+      cancelled: false,
+      chunkCharacters: 0,
+    });
+    this.#pump();
     return sequence;
   }
 
   /**
-   * Gives an event up. It stays until the server says what became of it: the handler will not run unless it already
-   * did. Unknown sequences are ignored.
+   * Gives an event up. It stays until the server says what became of it: the handler will not run unless it
+   * already did. Unknown sequences are ignored.
    */
-  cancel(now: number, sequence: number): void {
+  cancel(sequence: number): void {
     const item = this.#items.get(sequence);
     if (item === undefined || item.cancelled) return;
     item.cancelled = true;
     // Its chunks are of a text that is no more.
+    this.#release(item);
     item.upload = undefined;
+    item.chunkCharacters = 0;
+    this.#waiting.delete(sequence);
     this.#characters -= item.frame.length;
     item.frame = clientFrame.cancel(sequence);
     this.#characters += item.frame.length;
     // What is in flight is cancelled at once; what is not takes its turn as a cancelled item.
     if (this.#limits !== undefined && sequence < this.#cursor) this.#transmit(item.frame);
-    this.#pump(now);
+    this.#pump();
   }
 
   handleConnected(now: number, limits: Limits, uploads: readonly (readonly [number, number])[]): void {
+    this.#forgetConnection();
     this.#limits = limits;
-    this.#cursor = this.#low;
-    this.#lowDueAt = undefined;
-    this.#inFlightCharacters = 0;
     const stored = new Map(uploads);
     for (const item of this.#items.values()) {
       item.counted = 0;
       item.notBefore = 0;
-      item.upload = undefined;
-      if (needsChunks(item, limits)) item.upload = newUpload(item, limits, stored.get(item.sequence) ?? 0);
+      this.#planUpload(item, limits, stored.get(item.sequence) ?? 0);
     }
-    // The outcomes in the welcome have moved our mark beyond the one in the hello, which is all the server knows.
+    // The outcomes in the welcome have moved our mark beyond the one in the hello, which is all the server
+    // knows.
     this.#announceLow(now);
-    this.#pump(now);
+    this.#pump();
   }
 
   handleDisconnected(): void {
-    this.#limits = undefined;
-    this.#lowDueAt = undefined;
+    this.#forgetConnection();
     // The mark does not move without a connection, so this is what the next hello says.
     this.#lowSent = this.#low;
     this.#outputs = [];
@@ -127,28 +137,30 @@ export class Outbox {
     if (item === undefined) return false;
     this.#items.delete(sequence);
     this.#characters -= item.frame.length;
-    this.#inFlightCharacters -= item.counted;
+    this.#release(item);
+    this.#waiting.delete(sequence);
     while (this.#low < this.#next && !this.#items.has(this.#low)) this.#low += 1;
     this.#cursor = Math.max(this.#cursor, this.#low);
     this.#announceLow(now);
-    this.#pump(now);
+    this.#pump();
     return true;
   }
 
   /** The server asks for the event again after a delay. */
   handleAgain(now: number, sequence: number, delayMs: number): void {
     const item = this.#items.get(sequence);
-    if (item === undefined || this.#limits === undefined) return;
-    item.notBefore = now + delayMs;
+    // What is not in flight takes its turn anyhow, and may not take it before that.
+    if (item === undefined || this.#limits === undefined || sequence >= this.#cursor) return;
+    item.notBefore = now + Math.min(delayMs, againDelayMsMax);
     this.#waiting.add(sequence);
   }
 
   /** So many chunks of the upload are stored. */
-  handleProgress(now: number, sequence: number, chunks: number): void {
+  handleProgress(sequence: number, chunks: number): void {
     const upload = this.#items.get(sequence)?.upload;
     if (upload === undefined) return;
     upload.acknowledged = Math.max(upload.acknowledged, Math.min(chunks, upload.sent));
-    this.#pump(now);
+    this.#pump();
   }
 
   handleTimeout(now: number): void {
@@ -156,14 +168,13 @@ export class Outbox {
     if (this.#lowDueAt !== undefined && this.#lowDueAt <= now) this.#sendLow();
     for (const sequence of this.#waiting) {
       const item = this.#items.get(sequence);
-      if (item !== undefined && item.notBefore > now) continue;
+      if (item === undefined || item.notBefore > now) continue;
       this.#waiting.delete(sequence);
-      if (item === undefined) continue;
-      // The server kept the stored chunks, so one more frame of the last chunk is enough to have it run again.
+      // The server kept the stored chunks, so one more frame of the last chunk is enough to have it run
+      // again.
       if (item.upload !== undefined) this.#transmit(chunkFrame(item, item.upload, item.upload.count - 1));
       else this.#transmit(item.frame);
     }
-    this.#pump(now);
   }
 
   nextTimeout(): number | undefined {
@@ -183,12 +194,13 @@ export class Outbox {
   }
 
   save(): SavedItem[] {
-    return [...this.#items.values()].map(({ sequence, frame, aside, sent, cancelled }) => ({
+    return [...this.#items.values()].map(({ sequence, frame, aside, sent, cancelled, chunkCharacters }) => ({
       sequence,
       frame,
       aside,
       sent,
       cancelled,
+      chunkCharacters,
     }));
   }
 
@@ -203,21 +215,15 @@ export class Outbox {
   }
 
   /**
-   * Begins a new session: what was never sent is numbered anew, in order. Returns the renumbering (old to new) and
-   * the sequences that were sent and whose outcome is therefore unknown.
+   * Begins a new session: what was never sent is numbered anew, in order. Returns the renumbering (old to
+   * new) and the sequences that were sent and whose outcome is therefore unknown.
    */
   renumber(reframe: (frame: string, sequence: number) => string): {
     readonly moved: readonly (readonly [number, number])[];
     readonly unknown: readonly number[];
   } {
     const items = [...this.#items.values()];
-    this.#items = new Map();
-    this.#waiting.clear();
-    this.#characters = 0;
-    this.#next = 1;
-    this.#low = 1;
-    this.#lowSent = 1;
-    this.#cursor = 1;
+    this.clear();
     const moved: [number, number][] = [];
     const unknown: number[] = [];
     for (const item of items) {
@@ -228,53 +234,105 @@ export class Outbox {
       const sequence = this.#next;
       this.#next += 1;
       moved.push([item.sequence, sequence]);
-      this.#insert({ ...item, sequence, frame: reframe(item.frame, sequence) });
+      this.#insert({ ...item, sequence, frame: reframe(item.frame, sequence), chunkCharacters: 0 });
     }
     return { moved, unknown };
   }
 
-  /** Sequences that wait for their retry delay. */
-  readonly #waiting = new Set<number>();
+  /** Forgets every event and the connection: the next event begins a new session with sequence 1. */
+  clear(): void {
+    this.#forgetConnection();
+    this.#items = new Map();
+    this.#characters = 0;
+    this.#next = 1;
+    this.#low = 1;
+    this.#lowSent = 1;
+    this.#cursor = 1;
+    this.#outputs = [];
+  }
+
+  #forgetConnection(): void {
+    this.#limits = undefined;
+    this.#cursor = this.#low;
+    this.#lowDueAt = undefined;
+    this.#inFlightCharacters = 0;
+    this.#uploadCharacters = 0;
+    this.#uploading.clear();
+    this.#waiting.clear();
+  }
 
   #insert(saved: SavedItem): void {
     const item: Item = { ...saved, counted: 0, notBefore: 0, upload: undefined };
-    if (this.#limits !== undefined && needsChunks(item, this.#limits)) {
-      item.upload = newUpload(item, this.#limits, 0);
-    }
+    if (this.#limits !== undefined) this.#planUpload(item, this.#limits, 0);
     this.#items.set(item.sequence, item);
     this.#characters += item.frame.length;
   }
 
-  /** Sends what the window allows: uploads chunk by chunk, and events in order; both take turns. */
-  #pump(now: number): void {
+  /**
+   * Decides whether the event travels in chunks. What the server has stored was cut at the size that was
+   * advertised then, so an upload that has begun keeps its size, whatever the server of this connection
+   * advertises.
+   */
+  #planUpload(item: Item, limits: Limits, stored: number): void {
+    item.upload = undefined;
+    if (stored === 0) item.chunkCharacters = 0;
+    const size = item.chunkCharacters === 0 ? limits.chunkCharacters : item.chunkCharacters;
+    if (item.cancelled || item.frame.length <= size) return;
+    item.chunkCharacters = size;
+    item.upload = newUpload(item.frame, size, stored);
+  }
+
+  /** Sends what the window allows: events in order, and chunks of the uploads that have begun. */
+  #pump(): void {
     const limits = this.#limits;
     if (limits === undefined) return;
     while (this.#cursor < this.#next && this.#cursor < this.#low + limits.windowEvents) {
       const item = this.#items.get(this.#cursor);
       if (item !== undefined) {
-        const cost = item.upload === undefined ? item.frame.length : 0;
-        const full = this.#inFlightCharacters > 0 && this.#inFlightCharacters + cost > limits.windowCharacters;
-        if (full) break;
-        this.#start(item, cost, limits);
+        if (!this.#fits(item, limits)) break;
+        this.#start(item, limits);
       }
       this.#cursor += 1;
     }
-    for (let sequence = this.#low; sequence < this.#cursor; sequence++) {
+    for (const sequence of this.#uploading) {
       const item = this.#items.get(sequence);
-      if (item?.upload !== undefined && !item.cancelled) this.#pumpUpload(item, item.upload, limits);
+      if (item?.upload !== undefined) this.#pumpUpload(item, item.upload, limits);
     }
-    void now;
   }
 
-  #start(item: Item, cost: number, limits: Limits): void {
-    item.counted = cost;
-    this.#inFlightCharacters += cost;
-    // The first chunk takes the event's place in the order; the others follow as the server stores them.
-    if (item.upload === undefined || item.cancelled) this.#transmit(item.frame);
-    else this.#pumpUpload(item, item.upload, limits);
-    if (item.sent) return;
+  /**
+   * One event is always allowed, and one upload: otherwise one that is larger than the window would never go.
+   */
+  #fits(item: Item, limits: Limits): boolean {
+    const { length } = item.frame;
+    if (item.upload === undefined) {
+      return this.#inFlightCharacters === 0 || this.#inFlightCharacters + length <= limits.windowCharacters;
+    }
+    return this.#uploadCharacters === 0 || this.#uploadCharacters + length <= limits.eventCharacters;
+  }
+
+  #start(item: Item, limits: Limits): void {
+    item.counted = item.frame.length;
+    if (item.upload === undefined) {
+      this.#inFlightCharacters += item.counted;
+      this.#transmit(item.frame);
+    } else {
+      this.#uploadCharacters += item.counted;
+      this.#uploading.add(item.sequence);
+      // The first chunk takes the event's place in the order; the others follow as the server stores them.
+      this.#pumpUpload(item, item.upload, limits);
+    }
+    if (item.sent || item.cancelled) return;
     item.sent = true;
     this.#outputs.push({ kind: "sent", sequence: item.sequence });
+  }
+
+  /** Gives back what the event counts against the windows. */
+  #release(item: Item): void {
+    if (item.upload === undefined) this.#inFlightCharacters -= item.counted;
+    else this.#uploadCharacters -= item.counted;
+    item.counted = 0;
+    this.#uploading.delete(item.sequence);
   }
 
   #pumpUpload(item: Item, upload: Upload, limits: Limits): void {
@@ -302,46 +360,5 @@ export class Outbox {
   }
 }
 
-/** Cuts text at `size` characters, never inside a surrogate pair: half a pair does not survive UTF-8. */
-export function cutText(text: string, size: number): number[] {
-  const cuts: number[] = [0];
-  for (let at = size; at < text.length; at += size) {
-    const code = text.charCodeAt(at - 1);
-    if (code >= 0xd800 && code <= 0xdbff) at -= 1;
-    cuts.push(at);
-  }
-  cuts.push(text.length);
-  return cuts;
-}
-
-function needsChunks(item: Item, limits: Limits): boolean {
-  return !item.cancelled && item.frame.length > limits.chunkCharacters;
-}
-
-function newUpload(item: Item, limits: Limits, stored: number): Upload {
-  const cuts = cutText(item.frame, limits.chunkCharacters);
-  const count = cuts.length - 1;
-  // When all chunks are stored and the outcome is not, one chunk more tells the server that it is still wanted.
-  const begin = Math.min(stored, count - 1);
-  return { cuts, count, sent: begin, acknowledged: begin };
-}
-
-function chunkFrame(item: Item, upload: Upload, index: number): string {
-  const text = item.frame.slice(upload.cuts[index], upload.cuts[index + 1]);
-  return clientFrame.chunk(item.sequence, index, upload.count, item.aside, text);
-}
-
-type Item = {
-  readonly sequence: number;
-  frame: string;
-  readonly aside: boolean;
-  sent: boolean;
-  cancelled: boolean;
-  /** Characters that count against the window on this connection. */
-  counted: number;
-  notBefore: number;
-  upload: Upload | undefined;
-};
-
-/** Invariant: acknowledged <= sent <= count. */
-type Upload = { readonly cuts: readonly number[]; readonly count: number; sent: number; acknowledged: number };
+/** Longer delays would overflow the timers of browsers after 24 days; nobody waits that long for a retry. */
+const againDelayMsMax = 86_400_000;

@@ -4,8 +4,9 @@
  *     payload := array                                 no binary inside
  *              | {"d": array, "b": [base64, ...]}      binary at the places marked {"$b": index}
  *
- * In the second form an object of the user's that has the one key "$b" is written as {"$b": [value]}, so that no
- * user data can pose as a mark. The rules for everything else are those of `JSON.stringify`, as in Socket.IO.
+ * In the second form an object of the user's that has the one key "$b" is written as {"$b": [value]}, so that
+ * no user data can pose as a mark. The rules for everything else are those of `JSON.stringify`, as in
+ * Socket.IO.
  */
 
 import { DeliveryError } from "./errors.ts";
@@ -26,10 +27,13 @@ export function encodePayload(values: readonly unknown[]): string {
 }
 
 /**
- * Returns the values of a parsed payload, `undefined` when it is none. `wrapBinary` makes the platform's own binary
- * type (Buffer in Node, ArrayBuffer in browsers, as in Socket.IO).
+ * Returns the values of a parsed payload, `undefined` when it is none. `wrapBinary` makes the platform's own
+ * binary type (Buffer in Node, ArrayBuffer in browsers, as in Socket.IO).
  */
-export function decodePayload(payload: unknown, wrapBinary: (bytes: Uint8Array) => unknown): unknown[] | undefined {
+export function decodePayload(
+  payload: unknown,
+  wrapBinary: (bytes: Uint8Array) => unknown,
+): unknown[] | undefined {
   if (Array.isArray(payload)) return payload;
   if (!isRecord(payload)) return undefined;
   const { d, b } = payload;
@@ -61,6 +65,7 @@ function containsBinary(value: unknown, depth: number): boolean {
   return false;
 }
 
+/** Returns a copy with marks in place of binary, and without what `JSON.stringify` would leave out. */
 function detach(value: unknown, buffers: Uint8Array[]): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (isBinary(value)) return { $b: buffers.push(bytesOf(value)) - 1 };
@@ -68,8 +73,12 @@ function detach(value: unknown, buffers: Uint8Array[]): unknown {
   const json = toJson(value);
   if (json !== value) return detach(json, buffers);
   const copy: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-  const keys = Object.keys(value);
-  for (const key of keys) copy[key] = detach((value as Record<string, unknown>)[key], buffers);
+  for (const key of Object.keys(value)) {
+    const item = detach((value as Record<string, unknown>)[key], buffers);
+    // An object counts as a mark by the keys that it has on the wire, so these have to be the same here.
+    if (item !== undefined && typeof item !== "function" && typeof item !== "symbol") copy[key] = item;
+  }
+  const keys = Object.keys(copy);
   return keys.length === 1 && keys[0] === "$b" ? { $b: [copy["$b"]] } : copy;
 }
 
@@ -77,7 +86,8 @@ function attach(value: unknown, buffers: readonly unknown[], depth: number): unk
   if (typeof value !== "object" || value === null) return value;
   refuseDepth(depth);
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) value[index] = attach(value[index], buffers, depth + 1);
+    for (let index = 0; index < value.length; index++)
+      value[index] = attach(value[index], buffers, depth + 1);
     return value;
   }
   const record = value as Record<string, unknown>;
@@ -95,7 +105,12 @@ function attach(value: unknown, buffers: readonly unknown[], depth: number): unk
     const item = attach(record[key], buffers, depth + 1);
     // Plain assignment to "__proto__" would change the object's prototype instead of a property.
     if (key === "__proto__") {
-      Object.defineProperty(record, key, { value: item, enumerable: true, writable: true, configurable: true });
+      Object.defineProperty(record, key, {
+        value: item,
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
     } else record[key] = item;
   }
   return record;
@@ -119,10 +134,13 @@ function refuseBlob(value: object): void {
 }
 
 function refuseDepth(depth: number): void {
-  if (depth > nestingLimit) throw new DeliveryError("payload_unsupported", { detail: "nested too deeply or circular" });
+  if (depth > nestingLimit)
+    throw new DeliveryError("payload_unsupported", { detail: "nested too deeply or circular" });
 }
 
+/** What `JSON.stringify` would take instead of the object. */
 function toJson(value: object): unknown {
+  if (value instanceof Number || value instanceof String || value instanceof Boolean) return value.valueOf();
   const method = (value as { toJSON?: unknown }).toJSON;
   return typeof method === "function" ? (method.call(value) as unknown) : value;
 }
@@ -152,5 +170,8 @@ function fromBase64(text: string): Uint8Array | undefined {
   }
 }
 
-/** Deeper values are refused: `JSON.parse` of the peer and our own recursion both stay far from the stack's end. */
+/**
+ * Deeper values are refused: `JSON.parse` of the peer and our own recursion both stay far from the stack's
+ * end.
+ */
 const nestingLimit = 1_000;

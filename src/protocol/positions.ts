@@ -1,11 +1,11 @@
 /**
  * Positions: what the client has been shown of every stream it is a member of.
  *
- * Inputs: `handleOpen`, `handleEntries`, `handlePart`, `handleGap`, `handleLeave`. Each returns what is to be shown,
- * in order. `due(now)` returns the acknowledgement to send, if any.
+ * Inputs: `handleOpen`, `handleEntries`, `handlePart`, `handleGap`, `handleLeave`. Each returns what is to be
+ * shown, in order. `due(now)` returns the acknowledgement to send, if any.
  *
- * Invariants: a position only moves forward within an epoch, and only over entries that were shown, skipped by the
- * server, or reported as a gap; an entry is shown when its offset is exactly the next one.
+ * Invariants: a position only moves forward within an epoch, and only over entries that were shown, skipped
+ * by the server, or reported as a gap; an entry is shown when its offset is exactly the next one.
  */
 
 import type { ClientPosition, GapReason, OpenStream, ServerFrame, WireEntry } from "./frames.ts";
@@ -32,15 +32,16 @@ export type Shown =
 
 /** State as it is kept over a page reload; parts of an unfinished entry are fetched again. */
 export type SavedPositions = {
-  readonly streams: readonly OpenStream[];
+  readonly streams: readonly (OpenStream & { readonly since: number })[];
   readonly elsewhere: readonly string[];
 };
 
 export class Positions {
   readonly #streams = new Map<number, Stream>();
   /**
-   * Places in other streams of events that were already shown: an event published to several rooms is shown once.
-   * Bounded; the oldest are forgotten first.
+   * Places in other streams of events that were already shown: an event published to several rooms is shown
+   * once. Needed only for streams that the client does not know yet, or left since; where it knows both,
+   * their positions say the same. Bounded; the oldest are forgotten first.
    */
   readonly #elsewhere = new Set<string>();
   readonly #options: PositionsOptions;
@@ -52,7 +53,9 @@ export class Positions {
     this.#options = options;
   }
 
-  get(stream: number): { readonly epoch: string; readonly offset: number; readonly room: string } | undefined {
+  get(
+    stream: number,
+  ): { readonly epoch: string; readonly offset: number; readonly room: string } | undefined {
     return this.#streams.get(stream);
   }
 
@@ -72,29 +75,33 @@ export class Positions {
       stream,
       epoch,
       offset,
-      parts: parts === undefined ? 0 : parts.texts.length,
+      part: parts === undefined ? 0 : parts.characters,
     }));
   }
 
   /** The welcome's list is complete: streams that are not in it have been left meanwhile. */
-  handleWelcome(streams: readonly OpenStream[]): void {
+  handleWelcome(now: number, streams: readonly OpenStream[]): void {
     const kept = new Set(streams.map((open) => open.stream));
     for (const stream of this.#streams.keys()) if (!kept.has(stream)) this.handleLeave(stream);
-    for (const open of streams) this.handleOpen(open);
+    for (const open of streams) {
+      this.handleOpen(open);
+      // The acknowledgement may have been lost with the connection, and a cursor waits for it.
+      if (!open.prompt) continue;
+      this.#moved.add(open.stream);
+      this.#dueAt = now;
+    }
   }
 
-  /** A stream that is known in this epoch keeps its own position, which is never behind what was shown. */
+  /**
+   * A stream that is known in this epoch keeps its own position, unless membership began anew further on:
+   * what lies between was not for this client.
+   */
   handleOpen(open: OpenStream): void {
     const known = this.#streams.get(open.stream);
-    if (known === undefined) {
-      this.#streams.set(open.stream, { ...open, parts: undefined });
-      return;
-    }
-    known.room = open.room;
-    known.prompt = open.prompt;
-    if (known.epoch === open.epoch) return;
-    // The gap frame that comes with a changed epoch moves the position; without one this is a fresh membership.
-    known.parts = undefined;
+    if (known?.epoch === open.epoch && known.offset >= open.offset) {
+      known.room = open.room;
+      known.prompt = open.prompt;
+    } else this.#streams.set(open.stream, { ...open, since: open.offset, parts: undefined });
   }
 
   /** Forgets everything and reports each stream as lost: the session did not go on. */
@@ -125,15 +132,23 @@ export class Positions {
   handlePart(now: number, frame: Extract<ServerFrame, { kind: "part" }>): Shown[] {
     const stream = this.#streams.get(frame.stream);
     if (stream === undefined || frame.offset <= stream.offset) return [];
-    if (frame.offset !== stream.offset + 1) return [{ kind: "violation", detail: "part ahead of its stream" }];
-    const texts = stream.parts?.offset === frame.offset ? stream.parts.texts : [];
-    if (frame.index > texts.length) return [{ kind: "violation", detail: "part out of order" }];
-    if (frame.index < texts.length) return [];
-    texts.push(frame.text);
-    stream.parts = { offset: frame.offset, texts };
-    if (texts.length < frame.count) return [];
+    if (frame.offset !== stream.offset + 1)
+      return [{ kind: "violation", detail: "part ahead of its stream" }];
+    // From its beginning an entry may come with another text than on the last connection.
+    if (frame.from === 0 && stream.parts?.length !== frame.length) stream.parts = undefined;
+    const kept = stream.parts ?? { length: frame.length, characters: 0, texts: [] };
+    if (frame.length !== kept.length || frame.from > kept.characters) {
+      // What is here belongs to another text of the entry; without it the next hello asks for all of it.
+      stream.parts = undefined;
+      return [{ kind: "violation", detail: "part out of order" }];
+    }
+    if (frame.from < kept.characters) return [];
+    kept.texts.push(frame.text);
+    kept.characters += frame.text.length;
+    stream.parts = kept;
+    if (kept.characters < kept.length) return [];
     stream.parts = undefined;
-    const entry = decodeEntry(parseJson(texts.join("")));
+    const entry = decodeEntry(parseJson(kept.texts.join("")));
     if (entry === undefined || entry.offset !== frame.offset) {
       return [{ kind: "violation", detail: "parts do not make an entry" }];
     }
@@ -141,15 +156,21 @@ export class Positions {
     return result === undefined ? [] : [result];
   }
 
-  handleGap(frame: Extract<ServerFrame, { kind: "gap" }>): Shown[] {
+  /**
+   * A gap moves the position forward; only a reset may also move it back, to where the new history stands.
+   */
+  handleGap(now: number, frame: Extract<ServerFrame, { kind: "gap" }>): Shown[] {
     const stream = this.#streams.get(frame.stream);
     if (stream === undefined) return [];
-    if (frame.epoch === stream.epoch && frame.to <= stream.offset) return [];
-    stream.epoch = frame.epoch;
-    stream.offset = frame.to;
+    const { epoch, from, to, reason } = frame;
+    const known = epoch === stream.epoch && (reason === "reset" ? to === stream.offset : to <= stream.offset);
+    if (known) return [];
+    stream.epoch = epoch;
+    stream.offset = to;
+    stream.since = to;
     stream.parts = undefined;
-    const { room } = stream;
-    return [{ kind: "gap", stream: frame.stream, room, from: frame.from, to: frame.to, reason: frame.reason }];
+    this.#acknowledgeSoon(now, stream);
+    return [{ kind: "gap", stream: frame.stream, room: stream.room, from, to, reason }];
   }
 
   handleLeave(stream: number): void {
@@ -183,7 +204,11 @@ export class Positions {
   }
 
   save(): SavedPositions {
-    return { streams: this.list(), elsewhere: [...this.#elsewhere] };
+    const streams = this.list().map((open) => ({
+      ...open,
+      since: this.#streams.get(open.stream)?.since ?? 0,
+    }));
+    return { streams, elsewhere: [...this.#elsewhere] };
   }
 
   restore(saved: SavedPositions): void {
@@ -194,13 +219,16 @@ export class Positions {
   #take(now: number, stream: Stream, entry: WireEntry): Shown | undefined {
     if (entry.offset <= stream.offset) return undefined;
     if (entry.offset !== stream.offset + 1) {
-      return { kind: "violation", detail: `entry ${entry.offset} after ${stream.offset} of stream ${stream.stream}` };
+      return {
+        kind: "violation",
+        detail: `entry ${entry.offset} after ${stream.offset} of stream ${stream.stream}`,
+      };
     }
     stream.offset = entry.offset;
     stream.parts = undefined;
     this.#acknowledgeSoon(now, stream);
-    if (this.#elsewhere.delete(place(stream.stream, entry.offset))) return undefined;
-    if (entry.payload === undefined) return undefined;
+    const shownElsewhere = this.#elsewhere.delete(place(stream.stream, entry.offset));
+    if (shownElsewhere || entry.payload === undefined || this.#isBehind(entry)) return undefined;
     for (const [other, offset] of entry.also) this.#remember(other, offset);
     return {
       kind: "deliver",
@@ -210,6 +238,16 @@ export class Positions {
       payload: entry.payload,
       request: entry.request,
     };
+  }
+
+  /**
+   * True when the event was passed in another stream, on the stretch that was shown there without a break.
+   */
+  #isBehind(entry: WireEntry): boolean {
+    return entry.also.some(([other, offset]) => {
+      const known = this.#streams.get(other);
+      return known !== undefined && known.since < offset && offset <= known.offset;
+    });
   }
 
   #remember(stream: number, offset: number): void {
@@ -252,6 +290,8 @@ type Stream = {
   offset: number;
   room: string;
   prompt: boolean;
-  /** Chunks of the entry after `offset` that have arrived. */
-  parts: { readonly offset: number; readonly texts: string[] } | undefined;
+  /** Every entry after it, up to `offset`, was shown, or skipped by the server. */
+  since: number;
+  /** What has arrived of the entry after `offset`. */
+  parts: { readonly length: number; characters: number; readonly texts: string[] } | undefined;
 };

@@ -1,48 +1,35 @@
 /**
- * The server's half of a session: the inbox. It decides which event runs, which is a duplicate, which waits, and what
- * the client is told; it lives in the process that holds the session and goes on through reconnects to it.
+ * The server's half of a session: the inbox. It decides which event runs, which is a duplicate, which waits,
+ * and what the client is told; it lives in the process that holds the session and goes on through reconnects
+ * to it.
  *
  * - getters: `low`, `running`, `depth`;
- * - inputs: `handleConnected`, `handleDisconnected`, `handleFrame`, `handleOutcome`, `handleRecorded`, `handleRetry`,
- *   `handleChunkStored`, `handleUpload`;
- * - outputs: `poll()` after each input. The order is part of the contract: an outcome is transmitted only after
- *   `handleRecorded`, and that is called only when the store has committed the `record` output.
+ * - inputs: `handleConnected`, `handleDisconnected`, `handleFrame`, `handleOutcome`, `handleRecorded`,
+ *   `handleRetry`, `handleNotRun`, `handleChunkStored`, `handleUpload`;
+ * - outputs: `poll()` after each input. The order is part of the contract: an outcome is transmitted only
+ *   after `handleRecorded`, and that is called only when the store has committed the `record` output.
  *
- * Invariants: an event whose outcome is recorded never runs again; no two runs of one sequence are under way at once;
- * first runs start in ascending sequence, uploads that were sent aside excepted.
+ * Invariants: an event whose outcome is recorded never runs again; no two runs of one sequence are under way
+ * at once; first runs start in ascending sequence, uploads that were sent aside excepted; everything that is
+ * remembered is of a sequence from `low` to below `low + 2 * windowEvents`, so nothing here grows without the
+ * client confirming.
  */
 
-import { type ClientFrame, decodeClientFrame, type Limits, parseJson, serverFrame } from "./frames.ts";
+import { errorCatalogue } from "./errors.ts";
+import { chunkCharactersMin, type ClientFrame, decodeClientFrame } from "./frames.ts";
+import { type Limits, parseJson, serverFrame } from "./frames.ts";
+import {
+  type InboxOutcome,
+  isRunnable,
+  newUpload,
+  outcomeFrame,
+  type Run,
+  runOf,
+  type ServerOutput,
+  type Upload,
+} from "./inbox.ts";
 
-export type InboxOutcome = {
-  readonly sequence: number;
-  readonly status: "ok" | "rejected" | "expired";
-  /** Payload text of the reply, JSON text of the error, or "". */
-  readonly body: string;
-};
-
-export type Run = {
-  readonly sequence: number;
-  readonly wantsReply: boolean;
-  /** Names the callback that the event answers; undefined for an ordinary event. */
-  readonly request: string | undefined;
-  readonly payload: unknown;
-};
-
-export type ServerOutput =
-  | ({ readonly kind: "run" } & Run)
-  /** Persist first; `handleRecorded` then transmits. */
-  | { readonly kind: "record"; readonly outcome: InboxOutcome; readonly low: number }
-  | { readonly kind: "storeChunk"; readonly sequence: number; readonly index: number; readonly text: string }
-  | { readonly kind: "readUpload"; readonly sequence: number }
-  | { readonly kind: "positions"; readonly positions: readonly (readonly [number, number])[] }
-  | { readonly kind: "transmit"; readonly frame: string }
-  /** The connection is told why and closed; the session goes on with the next one. */
-  | {
-      readonly kind: "violation";
-      readonly code: "bad_frame" | "sequence_gap" | "window_exceeded" | "event_too_large";
-      readonly detail: string;
-    };
+export type { InboxOutcome, Run, ServerOutput } from "./inbox.ts";
 
 export class ServerSession {
   readonly #limits: Limits;
@@ -57,6 +44,8 @@ export class ServerSession {
   readonly #held = new Map<number, Run>();
   readonly #uploads = new Map<number, Upload>();
   #connected = false;
+  /** The connection has broken the protocol and is being closed: what else it says is not taken. */
+  #refused = false;
   #outputs: ServerOutput[] = [];
 
   constructor(options: {
@@ -73,7 +62,7 @@ export class ServerSession {
       this.#recorded.add(outcome.sequence);
     }
     for (const { sequence, chunks } of options.uploads) {
-      this.#uploads.set(sequence, { stored: chunks, expected: chunks, count: undefined, aside: false, reading: false });
+      this.#uploads.set(sequence, { ...newUpload(), stored: chunks, expected: chunks });
     }
   }
 
@@ -86,9 +75,18 @@ export class ServerSession {
     return this.#running;
   }
 
-  /** Outcomes, runs and held events that are remembered. */
+  /** Outcomes, runs, held and deferred events and uploads that are remembered. */
   get depth(): number {
-    return this.#outcomes.size + this.#running.size + this.#held.size + this.#uploads.size;
+    return this.#remembered().reduce((sum, { size }) => sum + size, 0) - this.#recorded.size;
+  }
+
+  /**
+   * False for an old copy of the client's state (a page that was saved and went on before it was restored):
+   * its next events would have sequences that other events have had, and be taken for duplicates of those.
+   */
+  continues(hello: { readonly low: number; readonly next: number }): boolean {
+    if (hello.low < this.#low) return false;
+    return this.#remembered().every((known) => [...known.keys()].every((sequence) => sequence < hello.next));
   }
 
   /** Returns what the welcome has to say of the inbox. */
@@ -97,6 +95,7 @@ export class ServerSession {
     readonly uploads: readonly (readonly [number, number])[];
   } {
     this.#connected = true;
+    this.#refused = false;
     this.#forgetBelow(low);
     this.#expected = this.#low;
     this.#advance();
@@ -108,6 +107,8 @@ export class ServerSession {
     const uploads: [number, number][] = [];
     for (const [sequence, upload] of this.#uploads) {
       upload.expected = upload.stored;
+      // Until a chunk is stored the client may cut its text anew.
+      if (upload.stored === 0) upload.count = undefined;
       // A read that failed is asked for again; a second answer to one that did not finds the event running.
       upload.reading = false;
       uploads.push([sequence, upload.stored]);
@@ -124,7 +125,7 @@ export class ServerSession {
 
   /** Takes one parsed frame of the client. */
   handleFrame(value: unknown): void {
-    if (!this.#connected) return;
+    if (!this.#connected || this.#refused) return;
     const frame = decodeClientFrame(value);
     if (typeof frame === "string") {
       this.#violation("bad_frame", frame);
@@ -149,6 +150,7 @@ export class ServerSession {
   /** The handler has finished (or the event never ran): record its outcome. */
   handleOutcome(outcome: InboxOutcome): void {
     this.#running.delete(outcome.sequence);
+    this.#deferred.delete(outcome.sequence);
     if (this.#outcomes.has(outcome.sequence) || outcome.sequence < this.#low) return;
     this.#outcomes.set(outcome.sequence, outcome);
     this.#uploads.delete(outcome.sequence);
@@ -163,7 +165,10 @@ export class ServerSession {
     this.#transmit(outcomeFrame(outcome));
   }
 
-  /** The outcome could not be recorded, or the handler asked for a retry: the event may run again after a delay. */
+  /**
+   * The outcome could not be recorded, or the handler asked for a retry: the event may run again after a
+   * delay.
+   */
   handleRetry(sequence: number, delayMs: number): void {
     this.#running.delete(sequence);
     if (this.#recorded.has(sequence) || sequence < this.#low) return;
@@ -172,11 +177,17 @@ export class ServerSession {
     this.#transmit(serverFrame.again(sequence, delayMs));
   }
 
+  /** The event's handler was never called: it takes its turn again when the client sends it again. */
+  handleNotRun(sequence: number): void {
+    this.#running.delete(sequence);
+  }
+
   /** So many chunks of the upload are committed. */
   handleChunkStored(sequence: number, chunks: number): void {
     const upload = this.#uploads.get(sequence);
     if (upload === undefined) return;
     upload.stored = Math.max(upload.stored, chunks);
+    upload.expected = Math.max(upload.expected, upload.stored);
     this.#transmit(serverFrame.progress(sequence, upload.stored));
     this.#completeUpload(sequence, upload);
   }
@@ -184,12 +195,14 @@ export class ServerSession {
   /** The stored chunks of an upload, joined. */
   handleUpload(sequence: number, text: string): void {
     const upload = this.#uploads.get(sequence);
-    if (upload === undefined || this.#outcomes.has(sequence) || this.#running.has(sequence)) return;
+    if (upload === undefined) return;
     upload.reading = false;
+    // Without a connection it could only be run without its listeners; the client sends its last chunk again.
+    if (!this.#connected || this.#running.has(sequence)) return;
     const frame = decodeClientFrame(parseJson(text));
-    if (typeof frame === "string" || !isRunnable(frame) || frame.sequence !== sequence) {
-      const error = { code: "bad_frame", message: "The chunks do not make an event." };
-      this.handleOutcome({ sequence, status: "rejected", body: JSON.stringify(error) });
+    if (text.length > this.#uploadCharactersMax) this.#rejectUpload(sequence, "event_too_large");
+    else if (typeof frame === "string" || !isRunnable(frame) || frame.sequence !== sequence) {
+      this.#rejectUpload(sequence, "bad_frame");
     } else this.#start(runOf(frame));
     this.#releaseHeld();
   }
@@ -234,14 +247,6 @@ export class ServerSession {
   #handleChunk(frame: Extract<ClientFrame, { kind: "chunk" }>): void {
     const { sequence, index, count, text } = frame;
     if (this.#running.has(sequence) || this.#outcomes.has(sequence)) return;
-    if (text.length > 2 * this.#limits.chunkCharacters) {
-      this.#violation("bad_frame", "chunk larger than advertised");
-      return;
-    }
-    if (count > Math.ceil((2 * this.#limits.eventCharacters) / this.#limits.chunkCharacters) + 1) {
-      this.#violation("event_too_large", `${count} chunks`);
-      return;
-    }
     const upload = this.#uploads.get(sequence) ?? newUpload();
     if (upload.count !== undefined && upload.count !== count) {
       this.#violation("bad_frame", "the number of chunks changed");
@@ -252,15 +257,51 @@ export class ServerSession {
     upload.aside = frame.aside;
     if (index > upload.expected) {
       this.#violation("bad_frame", `chunk ${index} where ${upload.expected} was expected`);
-    } else if (index < upload.expected) this.#completeUpload(sequence, upload);
-    else {
-      upload.expected += 1;
-      this.#outputs.push({ kind: "storeChunk", sequence, index, text });
+      return;
     }
+    if (index < upload.expected) {
+      this.#completeUpload(sequence, upload);
+      return;
+    }
+    upload.expected += 1;
+    upload.characters += text.length;
+    // Refused as an outcome, not as a violation: the client would send it again on every connection.
+    if (count > this.#chunksMax || upload.characters > this.#uploadCharactersMax) {
+      this.#rejectUpload(sequence, "event_too_large");
+      this.#releaseHeld();
+    } else if (this.#uploadCharacters() > 2 * this.#uploadCharactersMax) {
+      this.#violation("window_exceeded", "uploads under way at the same time");
+    } else this.#outputs.push({ kind: "storeChunk", sequence, index, text });
   }
 
+  /** Characters of an event and its frame. */
+  get #uploadCharactersMax(): number {
+    return this.#limits.eventCharacters + frameCharactersMax;
+  }
+
+  get #chunksMax(): number {
+    return Math.ceil(this.#uploadCharactersMax / chunkCharactersMin) * 2;
+  }
+
+  /** Characters that this process has taken of unfinished uploads. */
+  #uploadCharacters(): number {
+    let sum = 0;
+    for (const { characters } of this.#uploads.values()) sum += characters;
+    return sum;
+  }
+
+  #rejectUpload(sequence: number, code: "event_too_large" | "bad_frame"): void {
+    const { message } = errorCatalogue[code];
+    this.handleOutcome({ sequence, status: "rejected", body: JSON.stringify({ code, message }) });
+  }
+
+  /**
+   * Reads a complete upload when its turn has come: after the ones in front of it, unless it was sent aside.
+   */
   #completeUpload(sequence: number, upload: Upload): void {
     if (upload.reading || upload.stored !== upload.count || this.#running.has(sequence)) return;
+    const waits = !upload.aside && !this.#deferred.has(sequence) && this.#uploadInFrontOf(sequence);
+    if (waits) return;
     upload.reading = true;
     this.#outputs.push({ kind: "readUpload", sequence });
   }
@@ -288,11 +329,18 @@ export class ServerSession {
     return false;
   }
 
+  /**
+   * Goes on with what waited for an upload in front of it: held events, which are in order, and other
+   * uploads.
+   */
   #releaseHeld(): void {
     for (const [sequence, run] of this.#held) {
-      if (this.#uploadInFrontOf(sequence)) return;
+      if (this.#uploadInFrontOf(sequence)) break;
       this.#held.delete(sequence);
       this.#start(run);
+    }
+    for (const [sequence, upload] of this.#uploads) {
+      if (!this.#deferred.has(sequence)) this.#completeUpload(sequence, upload);
     }
   }
 
@@ -312,20 +360,17 @@ export class ServerSession {
 
   #forgetBelow(low: number): void {
     if (low <= this.#low) return;
-    for (let sequence = this.#low; sequence < low && this.#depthAbove(sequence); sequence++) {
-      this.#outcomes.delete(sequence);
-      this.#recorded.delete(sequence);
-      this.#deferred.delete(sequence);
-      this.#held.delete(sequence);
-      this.#uploads.delete(sequence);
+    for (const known of this.#remembered()) {
+      if (known === this.#running) continue;
+      for (const sequence of known.keys()) if (sequence < low) known.delete(sequence);
     }
     this.#low = low;
     this.#expected = Math.max(this.#expected, low);
+    this.#releaseHeld();
   }
 
-  /** Keeps a hello with an enormous low-water mark from counting through all of it. */
-  #depthAbove(sequence: number): boolean {
-    return sequence < this.#low + 4 * this.#limits.windowEvents;
+  #remembered(): readonly Pick<Map<number, unknown>, "size" | "keys" | "delete">[] {
+    return [this.#outcomes, this.#recorded, this.#running, this.#deferred, this.#held, this.#uploads];
   }
 
   #transmit(frame: string): void {
@@ -333,37 +378,10 @@ export class ServerSession {
   }
 
   #violation(code: Extract<ServerOutput, { kind: "violation" }>["code"], detail: string): void {
+    this.#refused = true;
     this.#outputs.push({ kind: "violation", code, detail });
   }
 }
 
-function outcomeFrame(outcome: InboxOutcome): string {
-  const { sequence, status, body } = outcome;
-  if (status === "expired") return serverFrame.expired(sequence);
-  if (status === "rejected") return serverFrame.rejected(sequence, body);
-  return body === "" ? serverFrame.done(sequence, sequence) : serverFrame.result(sequence, body);
-}
-
-function isRunnable(frame: ClientFrame): frame is Extract<ClientFrame, { kind: "event" | "reply" }> {
-  return frame.kind === "event" || frame.kind === "reply";
-}
-
-function runOf(frame: Extract<ClientFrame, { kind: "event" | "reply" }>): Run {
-  const { sequence, wantsReply, payload } = frame;
-  return { sequence, wantsReply, payload, request: frame.kind === "reply" ? frame.request : undefined };
-}
-
-function newUpload(): Upload {
-  return { stored: 0, expected: 0, count: undefined, aside: false, reading: false };
-}
-
-type Upload = {
-  /** Chunks that are committed. Invariant: stored <= expected. */
-  stored: number;
-  /** Index of the next chunk to be taken. */
-  expected: number;
-  count: number | undefined;
-  aside: boolean;
-  /** The joined text has been asked for. */
-  reading: boolean;
-};
+/** What stands around the payload in a frame: kind, sequence, flag and, escaped, the name of a request. */
+const frameCharactersMax = 1_024;

@@ -4,8 +4,8 @@
  *     key := length namespace "*"            the namespace-wide stream
  *     key := length namespace "r:" room      the stream behind a room, a session's own room included
  *
- * `length` is the namespace's length in decimal digits; a namespace begins with "/", so two different pairs never
- * share a key, whatever characters a dynamic namespace or a room is made of.
+ * `length` is the namespace's length in decimal digits; a namespace begins with "/", so two different pairs
+ * never share a key, whatever characters a dynamic namespace or a room is made of.
  */
 
 export function roomKey(namespace: string, room: string): string {
@@ -16,7 +16,9 @@ export function namespaceKey(namespace: string): string {
   return `${namespace.length}${namespace}*`;
 }
 
-/** Returns the room of a key of this namespace, "" for the namespace-wide stream, undefined for a foreign key. */
+/**
+ * Returns the room of a key of this namespace, "" for the namespace-wide stream, undefined for a foreign key.
+ */
 export function roomOfKey(namespace: string, key: string): string | undefined {
   if (key === namespaceKey(namespace)) return "";
   const prefix = roomKey(namespace, "");

@@ -1,4 +1,6 @@
-/** Admission: what a new connection becomes - a stock client's, a new session's, or a session's that goes on. */
+/**
+ * Admission: what a new connection becomes - a stock client's, a new session's, or a session's that goes on.
+ */
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Namespace } from "socket.io";
@@ -6,6 +8,7 @@ import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
 import {
   type ClientPosition,
   decodeHello,
+  isHello,
   type Hello,
   type OpenStream,
   protocolVersion,
@@ -42,10 +45,13 @@ export class SessionAdmission implements io.Admission {
   }
 
   async admit(socket: io.HoldfastSocket): Promise<void> {
+    socket.order = this.#delivery.order;
     const credentials = io.credentials.get(socket);
     const hello = decodeHello(credentials?.hello);
     if (hello === undefined) {
-      this.#delivery.fanOut.stockSockets.add(socket);
+      // Taken for a stock client, it would lose its guarantees without being told.
+      if (isHello(credentials?.hello)) throw refusal("bad_frame", "hello");
+      this.#delivery.fanOut.stock.sockets.add(socket);
       return;
     }
     if (!hello.versions.includes(protocolVersion)) {
@@ -67,7 +73,7 @@ export class SessionAdmission implements io.Admission {
   connected(socket: io.HoldfastSocket): void {
     const { deliverySession: session } = socket;
     if (!(session instanceof Session)) {
-      const { stockSockets } = this.#delivery.fanOut;
+      const { sockets: stockSockets } = this.#delivery.fanOut.stock;
       socket.once("disconnect", () => stockSockets.delete(socket));
       if (!socket.connected) stockSockets.delete(socket);
       return;
@@ -122,6 +128,11 @@ export class SessionAdmission implements io.Admission {
     }
     const session = this.#takeOver(id, token, principal, socket, result);
     if (session === undefined) return "stale_generation";
+    // An old copy of the client's state would use sequences again that have had other events.
+    if (!session.continues(hello)) {
+      delivery.endSession(session, "moved");
+      return "unknown_session";
+    }
     const memberships = await this.#authorized(session, socket, result);
     if (session.generation !== result.generation || session.ended) return "stale_generation";
     session.memberships.clear();
@@ -277,13 +288,19 @@ export class SessionAdmission implements io.Admission {
 }
 
 /** Where a member goes on: at the client's position if it says one, else where the membership began. */
-function placeOf(membership: Membership, position: ClientPosition | undefined): MemberPlace {
+function placeOf(membership: Membership, known: ClientPosition | undefined): MemberPlace {
   const { head, base, show, room, cursor } = membership;
+  // Membership that began anew while the client was away: what lies in front of it was not for this client.
+  const isOlder =
+    known?.epoch === base.epoch
+      ? known.offset < base.offset
+      : known?.epoch !== head.epoch && base.epoch === head.epoch;
+  const position = isOlder ? undefined : known;
   return {
     head,
     epoch: position?.epoch ?? base.epoch,
     offset: position?.offset ?? base.offset,
-    parts: position?.parts ?? 0,
+    part: position?.part ?? 0,
     shownRoom: show ? room : "",
     consumer: cursor,
     announced: true,
@@ -295,7 +312,7 @@ function ownPlace(head: StreamHead, position?: ClientPosition): MemberPlace {
     head,
     epoch: position?.epoch ?? head.epoch,
     offset: position?.offset ?? 0,
-    parts: position?.parts ?? 0,
+    part: position?.part ?? 0,
     shownRoom: "",
     consumer: undefined,
     // In the welcome it stands with its place; a stream that begins later is announced with its first entry.

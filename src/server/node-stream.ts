@@ -1,11 +1,11 @@
 /**
- * One stream as this node sees it: the sequencer that puts its entries in order, and the members that live on them.
- * Exists only while the node has members of the stream.
+ * One stream as this node sees it: the sequencer that puts its entries in order, and the members that live on
+ * them. Exists only while the node has members of the stream.
  */
 
 import { cutText } from "../protocol/cut-text.ts";
 import { entryText, serverFrame, skipText } from "../protocol/frames.ts";
-import { MemberFeed, type FeedOutput } from "../protocol/member-feed.ts";
+import { type Delivered, MemberFeed, type FeedOutput } from "../protocol/member-feed.ts";
 import { StreamSequencer, type SequencerOutput } from "../protocol/sequencer.ts";
 import type { CommittedEntry, Entry, Page, StreamHead } from "../store/port.ts";
 import { SharedPacket, type Connection } from "./connection.ts";
@@ -47,6 +47,10 @@ export class NodeStream {
       delivered: head.head,
       heldLimit: heldEntriesLimit,
     });
+  }
+
+  get delivered(): Delivered {
+    return { epoch: this.sequencer.epoch, offset: this.sequencer.delivered };
   }
 
   /** Takes entries of this stream that the store has committed, and delivers what is next. */
@@ -112,7 +116,10 @@ export class NodeStream {
     }
   }
 
-  /** One commit can bring megabytes: in pages they hold up no heartbeat, and a slow member leaves after the first. */
+  /**
+   * One commit can bring megabytes: in pages they hold up no heartbeat, and a slow member leaves after the
+   * first.
+   */
   #deliver(entries: readonly CommittedEntry[]): void {
     let start = 0;
     let characters = 0;
@@ -177,6 +184,8 @@ export class Member {
   announced: boolean;
   /** Frames that must come after the entry with this offset. */
   readonly waiters: { readonly offset: number; readonly release: () => void }[] = [];
+  /** Pages in a row that brought nothing. */
+  #emptyReads = 0;
 
   constructor(options: {
     readonly connection: Connection;
@@ -184,7 +193,7 @@ export class Member {
     readonly stream: NodeStream;
     readonly epoch: string;
     readonly sent: number;
-    readonly parts: number;
+    readonly part: number;
     readonly live: boolean;
     readonly shownRoom: string;
     readonly consumer: string | undefined;
@@ -196,8 +205,8 @@ export class Member {
     this.room = options.shownRoom;
     this.consumer = options.consumer;
     this.announced = options.announced;
-    const { epoch, sent, parts, live } = options;
-    this.feed = new MemberFeed({ epoch, sent, parts, live });
+    const { epoch, sent, part, live } = options;
+    this.feed = new MemberFeed({ epoch, sent, part, live });
     this.stream.members.add(this);
     this.connection.members.set(this.stream.id, this);
   }
@@ -277,30 +286,39 @@ export class Member {
       const page = await stream.host.read(stream.id, after);
       if (this.connection.closed) return;
       const large = (entry: Entry) => isLarge(entry, stream.host.chunkCharacters);
-      this.carryOut(this.feed.handlePage(page, stream.sequencer.delivered, large));
+      const outputs = this.feed.handlePage(page, stream.delivered, large);
+      this.#emptyReads = outputs.length === 0 ? this.#emptyReads + 1 : 0;
+      this.carryOut(outputs);
+      // The member has seen the log change its history before the node has.
+      if (page.head !== undefined && (page.head.epoch !== stream.delivered.epoch || page.head.head < after)) {
+        stream.handleHead(page.head);
+      }
     } catch (error) {
       this.feed.handleReadFailed();
       stream.host.readFailed(error);
       setTimeout(() => this.proceedSoon(), readRetryMs).unref();
       return;
     }
-    if (!this.feed.live) this.proceedSoon();
+    if (this.feed.live) return;
+    // A page may be older than what the node has delivered since; one that stays empty must not be read
+    // without end.
+    if (this.#emptyReads <= emptyReadsMax) this.proceedSoon();
+    else setTimeout(() => this.proceedSoon(), readRetryMs).unref();
   }
 
   #sendParts(entry: Entry, from: number): void {
     const { stream, connection, session } = this;
     const skipped = entry.except !== undefined && stream.host.excludes(session, entry.except);
     const text = skipped ? skipText(entry.offset) : entryText(entry);
-    const cuts = cutText(text, stream.host.chunkCharacters);
-    const count = cuts.length - 1;
-    let index = Math.min(from, count - 1);
-    while (index < count && connection.takesMore) {
-      const part = text.slice(cuts[index], cuts[index + 1]);
-      connection.queue(serverFrame.part(stream.id, entry.offset, index, count, part));
+    // A client that has more than there is has another text, and begins anew.
+    let at = from < text.length ? from : 0;
+    for (const end of cutText(text, stream.host.chunkCharacters, at).slice(1)) {
+      if (!connection.takesMore) break;
+      connection.queue(serverFrame.part(stream.id, entry.offset, at, text.length, text.slice(at, end)));
       connection.flush();
-      index += 1;
+      at = end;
     }
-    this.feed.handleParts(index, count, stream.sequencer.delivered);
+    this.feed.handleParts(at, text.length, stream.delivered);
     if (!this.feed.live) this.proceedSoon();
   }
 
@@ -326,6 +344,8 @@ function joinEntries(entries: readonly Entry[]): string {
 
 /** Entries that arrived early are held up to here; the rest is fetched again when its turn comes. */
 const heldEntriesLimit = 1_024;
+/** Empty pages in a row after which the next read waits. */
+const emptyReadsMax = 3;
 /** A page on the live path, the size of a packet of the client; one larger entry makes a page of its own. */
 const livePageCharacters = 131_072;
 /** After a failed read of the log, when the store gives no other sign. */

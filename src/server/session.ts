@@ -1,6 +1,7 @@
 /**
- * A session in the process that holds it: the virtual connection of `io.on("session")`, the inbox behind it, and the
- * rooms it is in. It outlives connections; when another process takes the session over it ends here with "moved".
+ * A session in the process that holds it: the virtual connection of `io.on("session")`, the inbox behind it,
+ * and the rooms it is in. It outlives connections; when another process takes the session over it ends here
+ * with "moved".
  */
 
 import { EventEmitter } from "node:events";
@@ -168,6 +169,11 @@ export class Session extends EventEmitter implements SocketSession {
     if (this.socket === socket) this.#delivery.suspend(this);
   }
 
+  handleLeaving(): void {
+    this.ownRoomReady = false;
+    this.connection?.detachMembers();
+  }
+
   handleKicked(): void {
     this.#delivery.endSession(this, "kicked");
   }
@@ -177,6 +183,11 @@ export class Session extends EventEmitter implements SocketSession {
   /** Tells the virtual connection's listeners; clients cannot cause these. */
   announce(event: "suspend" | "resume" | "moved" | "end", ...args: unknown[]): void {
     super.emit(event, ...args);
+  }
+
+  /** False when the client resumes with an old copy of its state. */
+  continues(hello: { readonly low: number; readonly next: number }): boolean {
+    return this.#inbox.continues(hello);
   }
 
   /** The client is back, or here for the first time. Returns what the welcome says of the inbox. */
@@ -197,7 +208,7 @@ export class Session extends EventEmitter implements SocketSession {
     this.socket = undefined;
     this.#inbox.handleDisconnected();
     // The client resends what has no outcome, and it is better run with the next connection's listeners.
-    for (const { run } of this.#waiting.splice(0)) this.#inbox.handleRetry(run.sequence, 0);
+    for (const { run } of this.#waiting.splice(0)) this.#inbox.handleNotRun(run.sequence);
     this.#inbox.poll();
     clearTimeout(this.#waitingTimer);
   }
@@ -278,7 +289,9 @@ export class Session extends EventEmitter implements SocketSession {
     this.#releaseWaiting();
   }
 
-  /** Starts events in order; the first one without a listener holds up the ones behind it, for a bounded time. */
+  /**
+   * Starts events in order; the first one without a listener holds up the ones behind it, for a bounded time.
+   */
   #releaseWaiting(): void {
     const target = { socket: this.socket, virtual: this };
     for (;;) {
@@ -375,15 +388,19 @@ export class Session extends EventEmitter implements SocketSession {
   }
 
   #retry(sequence: number, delayMs: number | undefined, cause: unknown): void {
-    const { retryDelayMs, retryDelayMaxMs, retryLimit } = this.#delivery.options;
+    const { retryLimit } = this.#delivery.options;
     const attempt = this.#retries.get(sequence) ?? 0;
     if (retryLimit > 0 && attempt >= retryLimit) {
       this.#finish(sequence, reject(new DeliveryError("retry_limit", { cause })));
       return;
     }
     this.#retries.set(sequence, attempt + 1);
-    const backoffMs = Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(attempt, 20));
-    this.#inbox.handleRetry(sequence, delayMs ?? backoffMs);
+    this.#inbox.handleRetry(sequence, delayMs ?? this.#backoffMs(attempt));
+  }
+
+  #backoffMs(attempt: number): number {
+    const { retryDelayMs, retryDelayMaxMs } = this.#delivery.options;
+    return Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(attempt, 20));
   }
 
   /** Persist, then reply: the frame leaves only after the store has committed the outcome. */
@@ -394,11 +411,13 @@ export class Session extends EventEmitter implements SocketSession {
       const record = { outcome, inboxLow, ...(data === undefined ? {} : { data }) };
       const result = await this.#delivery.fenced(this, (fence) => store.record({ ...fence, ...record }));
       if (result === undefined) return;
+      this.#retries.delete(outcome.sequence);
       this.#inbox.handleRecorded(result.outcome);
     } catch (error) {
       if (data !== undefined) this.#savedData = "";
       this.#delivery.reportStoreError(error);
-      this.#retry(outcome.sequence, undefined, error);
+      // The store has failed, not the handler, so this is without end and uses up none of the handler's retries.
+      this.#inbox.handleRetry(outcome.sequence, this.#backoffMs(this.#retries.get(outcome.sequence) ?? 0));
     }
     this.#carryOut();
   }

@@ -1,0 +1,67 @@
+/** What an inbox remembers of one event: its run, its outcome, and what has arrived of it. */
+
+import { type ClientFrame, serverFrame } from "./frames.ts";
+
+export type InboxOutcome = {
+  readonly sequence: number;
+  readonly status: "ok" | "rejected" | "expired";
+  /** Payload text of the reply, JSON text of the error, or "". */
+  readonly body: string;
+};
+
+export type Run = {
+  readonly sequence: number;
+  readonly wantsReply: boolean;
+  /** Names the callback that the event answers; undefined for an ordinary event. */
+  readonly request: string | undefined;
+  readonly payload: unknown;
+};
+
+export type ServerOutput =
+  | ({ readonly kind: "run" } & Run)
+  /** Persist first; `handleRecorded` then transmits. */
+  | { readonly kind: "record"; readonly outcome: InboxOutcome; readonly low: number }
+  | { readonly kind: "storeChunk"; readonly sequence: number; readonly index: number; readonly text: string }
+  | { readonly kind: "readUpload"; readonly sequence: number }
+  | { readonly kind: "positions"; readonly positions: readonly (readonly [number, number])[] }
+  | { readonly kind: "transmit"; readonly frame: string }
+  /** The connection is told why and closed; the session goes on with the next one. */
+  | {
+      readonly kind: "violation";
+      readonly code: "bad_frame" | "sequence_gap" | "window_exceeded";
+      readonly detail: string;
+    };
+
+export function outcomeFrame(outcome: InboxOutcome): string {
+  const { sequence, status, body } = outcome;
+  if (status === "expired") return serverFrame.expired(sequence);
+  if (status === "rejected") return serverFrame.rejected(sequence, body);
+  return body === "" ? serverFrame.done(sequence, sequence) : serverFrame.result(sequence, body);
+}
+
+export function isRunnable(frame: ClientFrame): frame is Extract<ClientFrame, { kind: "event" | "reply" }> {
+  return frame.kind === "event" || frame.kind === "reply";
+}
+
+export function runOf(frame: Extract<ClientFrame, { kind: "event" | "reply" }>): Run {
+  const { sequence, wantsReply, payload } = frame;
+  return { sequence, wantsReply, payload, request: frame.kind === "reply" ? frame.request : undefined };
+}
+
+export function newUpload(): Upload {
+  return { stored: 0, expected: 0, count: undefined, characters: 0, aside: false, reading: false };
+}
+
+/** An event that arrives in chunks. */
+export type Upload = {
+  /** Chunks that are committed. Invariant: stored <= expected. */
+  stored: number;
+  /** Index of the next chunk to be taken. */
+  expected: number;
+  count: number | undefined;
+  /** What this process has taken of it; what an earlier one had taken is not known. */
+  characters: number;
+  aside: boolean;
+  /** The joined text has been asked for. */
+  reading: boolean;
+};
