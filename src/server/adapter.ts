@@ -45,10 +45,14 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
     if (isTransient(options)) return broadcastWithAck.call(adapter, packet, options, clientCount, ack);
     requestAll(delivery, adapter, packet.data, options, clientCount, ack as (value: unknown) => void);
   };
+  adapter.addAll = (id, rooms) => {
+    if (!delivery.sessions.has(id)) for (const room of rooms) delivery.fanOut.stock.handleChange(id, room, true);
+    return localRooms.addAll(id, rooms);
+  };
   adapter.del = (id, room) => {
     const session = delivery.sessions.get(id);
     if (session === undefined) {
-      if (adapter.rooms.get(room)?.has(id) === true) delivery.fanOut.stockLeaves(id, room);
+      delivery.fanOut.stock.handleChange(id, room, false);
       return localRooms.del(id, room);
     }
     return delivery.leaveRoom(session, room);
@@ -85,7 +89,7 @@ function requestAll(
   ack: (value: unknown) => void,
 ): void {
   const timeoutMs = options.flags?.timeout ?? broadcastTimeoutMs;
-  const { stockSockets } = delivery.fanOut;
+  const { sockets: stockSockets } = delivery.fanOut.stock;
   const name = delivery.node.replies.wait(
     "",
     (error, [value]) => error === undefined && ack(value),

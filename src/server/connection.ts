@@ -90,6 +90,11 @@ export class Connection {
   close(): void {
     this.closed = true;
     this.#pending = [];
+    this.detachMembers();
+  }
+
+  /** Nothing more comes from the log; what answers the client's own events still does. */
+  detachMembers(): void {
     for (const member of this.members.values()) member.detach();
     this.members.clear();
   }

@@ -5,15 +5,13 @@
 
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
-import { decodePayload } from "../protocol/payload.ts";
-import { parseJson } from "../protocol/frames.ts";
 import { roomOfKey } from "../protocol/stream-key.ts";
 import type { CommittedEntry, Page, Store, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import type { EmitOrder } from "./emit-order.ts";
 import { Member, NodeStream, type StreamHost } from "./node-stream.ts";
-import { type Session, toBuffer } from "./session.ts";
-import { sendStock, type HoldfastSocket } from "./socket-io.ts";
+import type { Session } from "./session.ts";
+import { StockClients } from "./stock-clients.ts";
 
 export type MemberPlace = {
   readonly head: StreamHead;
@@ -28,15 +26,8 @@ export type MemberPlace = {
 export class FanOut implements StreamHost {
   readonly namespace: string;
   readonly chunkCharacters: number;
-  /** Sockets of stock clients: they get ordinary Socket.IO packets, in the stream's order, and no replay. */
-  readonly stockSockets = new Set<HoldfastSocket>();
+  readonly stock: StockClients;
   readonly #streams = new Map<number, NodeStream>();
-  /** Rooms by stream id, of streams that may have no members but stock clients. */
-  readonly #stockRooms = new Map<number, string>();
-  /** Rooms that stock clients have just left, by socket id: what was emitted before is still theirs. */
-  readonly #leaving = new Map<string, string[]>();
-  readonly #order: EmitOrder;
-  readonly #processId: string;
   readonly #store: Store;
   readonly #adapter: () => Adapter;
   readonly #findSession: (id: string) => Session | undefined;
@@ -57,9 +48,9 @@ export class FanOut implements StreamHost {
     this.namespace = options.namespace.name;
     this.chunkCharacters = options.chunkCharacters;
     this.#store = options.store;
-    this.#order = options.order;
-    this.#processId = options.processId;
     this.#adapter = () => options.namespace.adapter;
+    const { order, processId } = options;
+    this.stock = new StockClients({ adapter: this.#adapter, order, processId });
     this.#findSession = options.findSession;
     this.#reportStoreError = options.reportStoreError;
   }
@@ -70,7 +61,9 @@ export class FanOut implements StreamHost {
 
   /** Entries of this namespace in commit order; neighbours of one stream go out in one frame. */
   handleCommitted(entries: readonly CommittedEntry[]): void {
-    if (this.stockSockets.size > 0) this.#noteRooms(entries);
+    if (this.stock.sockets.size > 0) {
+      this.stock.handleCommitted(entries, (index) => roomOfKey(this.namespace, entries[index]?.key ?? "") ?? "");
+    }
     let start = 0;
     for (let index = 1; index <= entries.length; index++) {
       if (index < entries.length && entries[index]?.stream === entries[start]?.stream) continue;
@@ -127,29 +120,7 @@ export class FanOut implements StreamHost {
   }
 
   deliverStock(room: string, entry: CommittedEntry): void {
-    if (this.stockSockets.size === 0) return;
-    // Who was asked from here got the question at once, with a callback of its own.
-    if (entry.request?.startsWith(`${this.#processId}.`) === true) return;
-    const members = room === "" ? undefined : (this.#adapter().rooms.get(room) ?? new Set());
-    const isMember = (id: string) => members?.has(id) !== false || this.#leaving.get(id)?.includes(room) === true;
-    const excluded = entry.except === undefined ? undefined : this.excluded(entry.except);
-    let args: unknown[] | undefined;
-    for (const socket of this.stockSockets) {
-      if (!isMember(socket.id) || excluded?.has(socket.id) === true) continue;
-      if (this.#comesByAnotherRoom(socket, entry)) continue;
-      args ??= decodePayload(parseJson(entry.payload), toBuffer) ?? [];
-      sendStock(socket, [...args]);
-    }
-  }
-
-  stockLeaves(socket: string, room: string): void {
-    if (!this.#order.pending) return;
-    this.#leaving.set(socket, [...(this.#leaving.get(socket) ?? []), room]);
-    this.#order.afterStored(() => {
-      const left = this.#leaving.get(socket)?.toSpliced(this.#leaving.get(socket)?.indexOf(room) ?? 0, 1) ?? [];
-      if (left.length === 0) this.#leaving.delete(socket);
-      else this.#leaving.set(socket, left);
-    });
+    this.stock.deliver(room, entry);
   }
 
   released(stream: NodeStream): void {
@@ -167,19 +138,6 @@ export class FanOut implements StreamHost {
 
   handleHead(head: StreamHead): void {
     this.#streams.get(head.stream)?.handleHead(head);
-  }
-
-  #noteRooms(entries: readonly CommittedEntry[]): void {
-    for (const { also, stream, key } of entries) {
-      if (also === undefined) continue;
-      // Taken out first, so that the oldest in the map is the one that was used the longest time ago.
-      this.#stockRooms.delete(stream);
-      this.#stockRooms.set(stream, roomOfKey(this.namespace, key) ?? "");
-    }
-    for (const oldest of this.#stockRooms.keys()) {
-      if (this.#stockRooms.size <= stockRoomsLimit) return;
-      this.#stockRooms.delete(oldest);
-    }
   }
 
   #handleRun(entries: readonly CommittedEntry[]): void {
@@ -217,23 +175,7 @@ export class FanOut implements StreamHost {
     this.#streams.set(head.stream, stream);
     return stream;
   }
-
-  /**
-   * An event that was published to several of a stock client's rooms is sent by the one with the lowest
-   * stream id.
-   */
-  #comesByAnotherRoom(socket: HoldfastSocket, entry: CommittedEntry): boolean {
-    for (const [id] of entry.also ?? []) {
-      if (id > entry.stream) continue;
-      const room = this.#stockRooms.get(id);
-      if (room === "" || (room !== undefined && socket.rooms.has(room))) return true;
-    }
-    return false;
-  }
 }
-
-/** A publish to several rooms is delivered within moments of being stored; this is plenty. */
-const stockRoomsLimit = 10_000;
 
 /**
  * One page of the log: 256 entries or 256 Ki characters, whichever is less, keeps a page below a quarter MB.

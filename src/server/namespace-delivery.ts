@@ -94,7 +94,7 @@ export class NamespaceDelivery {
     const active = activeRequest();
     const stored = this.#append(request, payload, active);
     active?.follow(stored, request.kind);
-    if (this.fanOut.stockSockets.size > 0) this.order.follow(stored);
+    if (this.fanOut.stock.sockets.size > 0) this.order.follow(stored);
     return stored;
   }
 

@@ -28,6 +28,8 @@ export type SocketSession = {
   /** The socket got a listener for what is emitted to it. */
   handleOutgoingListener(socket: HoldfastSocket): void;
   handleClosed(socket: HoldfastSocket): void;
+  /** The socket will be disconnected in a moment, and gets nothing that is emitted from now on. */
+  handleLeaving(): void;
   handleKicked(): void;
   emitFromSocket(socket: HoldfastSocket, args: unknown[], flags: EmitFlags): void;
   join(rooms: readonly string[], options: unknown): Promise<void>;
@@ -229,8 +231,11 @@ export class HoldfastSocket extends Stock {
       super.disconnect(close);
     };
     if (session === undefined) order.after(leave);
-    // An answer that was given just now is on its way to the store in a moment, and then to the connection.
-    else setImmediate(() => order.afterStored(() => setImmediate(leave)));
+    else {
+      order.afterStored(() => session.handleLeaving());
+      // An answer that was given just now is on its way to the store in a moment, and then to the connection.
+      setImmediate(() => order.afterStored(() => setImmediate(leave)));
+    }
     return this;
   }
 
