@@ -10,7 +10,7 @@ import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { OpeningStore } from "./opening-store.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { Replies } from "./replies.ts";
-import type { Engine } from "./socket-io.ts";
+import { type Engine, shutDown } from "./socket-io.ts";
 
 /** Figures of this process; every bounded table is among them. */
 export type NodeFigures = {
@@ -102,6 +102,10 @@ export class DeliveryNode extends EventEmitter {
       const { runningHandlers } = await this.figures().catch(() => ({ runningHandlers: 0 }));
       if (runningHandlers === 0 || Date.now() > deadline) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    for (const delivery of this.#namespaces.values()) {
+      for (const session of delivery.sessions.values()) session.connection?.flush();
+      shutDown(delivery.namespace);
     }
     for (const client of Object.values(engine?.clients ?? {})) client.close();
     const closed = () =>

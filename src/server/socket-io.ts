@@ -380,6 +380,11 @@ export function inheritSessionListeners(server: Server): void {
   );
 }
 
+/** Ends the sockets of a namespace as `io.close()` does; their clients come back to whoever listens next. */
+export function shutDown(namespace: Namespace): void {
+  for (const socket of (namespace as unknown as StockNamespace).sockets.values()) socket._onclose("server shutting down");
+}
+
 /** `emit` of a namespace sends to clients; this calls its listeners. */
 export function announceOn(namespace: Namespace, event: string, ...args: unknown[]): void {
   EventEmitter.prototype.emit.call(namespace, event, ...args);
