@@ -202,7 +202,8 @@ export class HoldfastSocket extends Stock {
 
   override onevent(packet: Packet): void {
     if (this.#leaving) return;
-    const data = packet.data as unknown[];
+    // The parser lets an event without arguments through, not even a name.
+    const data = (packet.data ?? []) as unknown[];
     if (this.deliverySession !== undefined && data[0] === frameEvent)
       this.deliverySession.handleFrames(data.slice(1));
     else super.onevent(packet);
