@@ -306,7 +306,7 @@ export class Session extends EventEmitter implements SocketSession {
           return;
         }
         this.#waiting.shift();
-        this.#finish(first.run.sequence, reject(new DeliveryError("unhandled_event", { detail: event })));
+        this.#finish(first.run.sequence, unhandled(event));
         continue;
       }
       this.#waiting.shift();
@@ -455,7 +455,14 @@ export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** The name comes from the client: as long as it likes, and it goes into the store, the answer and the log. */
+function unhandled(event: string): RunResult {
+  return reject(new DeliveryError("unhandled_event", { detail: event.slice(0, nameCharactersShown) }));
+}
+
 function reject(error: Error): RunResult {
   const code = error instanceof DeliveryError ? error.code : "handler_failed";
   return { kind: "rejected", error: { code, message: error.message } };
 }
+
+const nameCharactersShown = 100;
