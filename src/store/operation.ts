@@ -95,9 +95,10 @@ export function isBarrier(kind: OperationKind): boolean {
 
 /**
  * A sweep is committed alone, so that it can free space while every batch with appends fails for want of it.
+ * So are figures, which somebody wants to see just then.
  */
 export function standsAlone(kind: OperationKind): boolean {
-  return kind === "sweep";
+  return kind === "sweep" || kind === "figures";
 }
 
 /** Whether a kind of operation never writes: a batch of such takes no lock and no sync. */
