@@ -388,6 +388,9 @@ export class DeliveringSocket extends SocketBase {
   /** What waited in the outbox goes out the stock way. */
   #downgrade(): void {
     this.#stock = true;
+    // A session that there was is lost, and so is what was published meanwhile; both are said.
+    if (this.#core.token !== "") this.#core.abandon();
+    this.#carryOut();
     const { items } = this.#core.save();
     this.#core = new ClientSession(this.#options);
     this.delivery.emit("downgrade");
