@@ -110,7 +110,8 @@ export class DeliveryNode extends EventEmitter {
     for (const client of Object.values(engine?.clients ?? {})) client.close();
     const closed = () =>
       Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
-    while (!closed() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    const closedBy = Date.now() + connectionsTimeoutMs;
+    while (!closed() && Date.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
     await this.store.close();
   }
 
@@ -181,4 +182,6 @@ type EngineServer = {
   };
 };
 
+/** A polling client that has gone away between two polls would keep its connection open for much longer. */
+const connectionsTimeoutMs = 2_000;
 const headsPerQuery = 500;
