@@ -170,14 +170,16 @@ export class NamespaceDelivery {
    */
   joinRooms(session: Session, rooms: readonly string[], options: JoinOptions): Promise<void> {
     if (session.socket?.connected === true) void this.localRooms.addAll(session.id, new Set(rooms));
-    const joined = Promise.all(rooms.map((room) => this.#join(session, room, options))).then(() => undefined);
+    const joined = rooms.includes("")
+      ? Promise.reject(new TypeError("a room needs a name: the empty one stands for the namespace"))
+      : Promise.all(rooms.map((room) => this.#join(session, room, options))).then(() => undefined);
     joined.catch((error: unknown) => this.reportStoreError(error));
     return joined;
   }
 
   leaveRoom(session: Session, room: string): Promise<void> {
     void this.localRooms.del(session.id, room);
-    if (room === session.id) return Promise.resolve();
+    if (room === session.id || room === "") return Promise.resolve();
     const joining = this.#joining.get(joinName(session, room));
     this.#joining.delete(joinName(session, room));
     const joined = joining ?? Promise.resolve(session.memberships.get(room));
