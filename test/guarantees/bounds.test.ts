@@ -8,7 +8,7 @@ import { startNode } from "./node.ts";
 
 const mebibyte = 1024 * 1024;
 
-test("G2 G7 a client that reads slowly costs no memory, delays nobody, and gets everything in order", async (context) => {
+test("G2 G7 a slow reader costs no memory, delays nobody, and gets everything in order", async (context) => {
   const bufferedCharactersLimit = 100_000;
   const node = await startNode(context, { delivery: { bufferedCharactersLimit } });
   const relay = await startRelay(context, node);
@@ -69,7 +69,7 @@ test("G1 G7 a full outbox says so at once, and what was taken is handled", async
   expect(ann.settled).toHaveLength(6);
 });
 
-test("G6 G7 sessions above the limit of suspended ones leave memory and are none the worse", async (context) => {
+test("G6 G7 sessions evicted from memory are none the worse for it", async (context) => {
   const node = await startNode(context, { delivery: { suspendedSessionsLimit: 2 } });
   const names = ["ann", "bob", "cid", "dan", "eve"];
   const clients = await Promise.all(
@@ -94,7 +94,7 @@ test("G6 G7 sessions above the limit of suspended ones leave memory and are none
   );
 });
 
-test("G1 G6 G7 no session has to be suspended for a reconnect to succeed, and a running handler runs once", async (context) => {
+test("G1 G6 G7 without room for suspended sessions reconnects work, and handlers run once", async (context) => {
   const node = await startNode(context, { delivery: { suspendedSessionsLimit: 0 } });
   const relay = await startRelay(context, node);
   const ann = await openClient(context, relay.url, { name: "ann", rooms: ["all"] });
@@ -113,7 +113,7 @@ test("G1 G6 G7 no session has to be suspended for a reconnect to succeed, and a 
   expect(new Set(ann.connects).size).toBe(1);
 });
 
-test("G4 G7 above the limit of waiting callbacks the oldest is given up with a reason", async (context) => {
+test("G4 G7 above the limit of callbacks the oldest is given up with a reason", async (context) => {
   const node = await startNode(context, { delivery: { repliesLimit: 2 } });
   const ann = await openClient(context, node.url, { name: "ann" });
   await ann.leave();
@@ -126,7 +126,7 @@ test("G4 G7 above the limit of waiting callbacks the oldest is given up with a r
   expect(await node.answered(3)).toEqual([{ value: 6 }]);
 });
 
-test("G1 G2 G7 a store queue that is full refuses by name, and clients' events are run again until they are in", async (context) => {
+test("G1 G2 G7 a full store queue refuses by name, and events run again until they are in", async (context) => {
   const node = await startNode(context, {
     delivery: { storeQueueLimit: 20, retryDelayMs: 10, retryDelayMaxMs: 50 },
   });

@@ -36,8 +36,8 @@ export function startClient(owner: Owner, url: string, options: ClientOptions): 
 }
 
 /**
- * Options of a client that begins with somebody's token, as a duplicated tab does. `next` is the sequence of the next
- * event, which belongs to the copied state.
+ * Options of a client that begins with somebody's token, as a duplicated tab does. `next` is the sequence of
+ * the next event, which belongs to the copied state.
  */
 export function withToken(token: string, next = 1): ClientDeliveryOptions {
   const positions = { streams: [], elsewhere: [] };

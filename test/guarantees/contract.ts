@@ -14,7 +14,6 @@ export const peculiarNames = [
   "suspend",
   "moved",
   "session",
-  "",
 ] as const;
 export type PeculiarName = (typeof peculiarNames)[number];
 

@@ -1,4 +1,7 @@
-/** What can no longer be delivered is reported: which room, from where to where, and why; all other rooms go on. */
+/**
+ * What can no longer be delivered is reported: which room, from where to where, and why; all other rooms go
+ * on.
+ */
 
 import { expect, test } from "vitest";
 import { startRelay } from "../harness/relay.ts";
@@ -30,7 +33,7 @@ test("G3 reports what retention took, by room and offset, and the other rooms go
   expect(ann.gaps).toHaveLength(1);
 });
 
-test("G3 a client ahead of a restored store is told of the reset, and goes on from there", async (context) => {
+test("G3 a client ahead of a restored store is told of the reset, and goes on", async (context) => {
   const node = await startNode(context);
   const clients = await Promise.all(
     ["ann", "bob"].map((name) => openClient(context, node.url, { name, rooms: ["rewound", "calm"] })),

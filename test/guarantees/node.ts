@@ -51,7 +51,10 @@ export class TestNode {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Copies the files of the ended server's store away; `restoreStore` puts them back, as a restored backup does. */
+  /**
+   * Copies the files of the ended server's store away; `restoreStore` puts them back, as a restored backup
+   * does.
+   */
   async backUpStore(): Promise<void> {
     await cp(this.#storeDirectory, this.#backup, { recursive: true });
   }

@@ -139,7 +139,9 @@ answerParent({
   polluted: (): unknown => (({}) as { polluted?: unknown }).polluted ?? null,
   withdraw: ({ session, room }: { session: string; room: string }): void => io.in(session).socketsLeave(room),
   deny: ({ room }: { room: string }): void => void denied.add(room),
-  kick: ({ session }: { session: string }): void => void io.in(session).disconnectSockets(true),
+  kick: ({ session }: { session: string }): void => {
+    io.in(session).disconnectSockets(true);
+  },
   status: async (): Promise<Status> => ({
     sockets: io.of("/").sockets.size,
     rssBytes: process.memoryUsage.rss(),
@@ -161,7 +163,7 @@ http.listen(options.port ?? 0, "127.0.0.1", () => {
 /** The write buffer of Engine.IO is not public; what is in it is what a slow client costs. */
 function waitingCharacters(connection: object): number {
   const { writeBuffer } = connection as { readonly writeBuffer: readonly { readonly data?: unknown }[] };
-  return writeBuffer.reduce((sum, { data }) => sum + String(data ?? "").length, 0);
+  return writeBuffer.reduce((sum, { data }) => sum + (typeof data === "string" ? data.length : 0), 0);
 }
 
 function codeOf(error: unknown): string {

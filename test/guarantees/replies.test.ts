@@ -6,7 +6,7 @@ import { until } from "../harness/until.ts";
 import { openClient } from "./client.ts";
 import { startNode, type TestNode } from "./node.ts";
 
-test("G1 G4 a recorded reply that never arrived is given again after a crash, without a second run", async (context) => {
+test("G1 G4 a recorded reply that never arrived is given again after a crash", async (context) => {
   const node = await startNode(context);
   const relay = await startRelay(context, node);
   const ann = await openClient(context, relay.url, { name: "ann" });
@@ -56,7 +56,7 @@ test("G4 a callback of the server survives the client's reconnect", async (conte
   expect(ann.questions).toEqual([21, 4]);
 });
 
-test("G4 a callback of the server is rejected with the reason when nobody can answer any more", async (context) => {
+test("G4 a callback of the server is rejected with the reason when nobody can answer", async (context) => {
   const node = await startNode(context, { delivery: { sweepIntervalMs: 50, sessionLifeMs: 1_000 } });
   const ann = await openClient(context, node.url, { name: "ann" });
   const bob = await openClient(context, node.url, { name: "bob" });

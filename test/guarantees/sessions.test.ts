@@ -74,7 +74,7 @@ test("G6 a room that was withdrawn meanwhile is not replayed, whichever process 
   await ann.receives("lobby", 2);
   await ann.roundTrip();
   expect(ann.entries).toEqual([1, 2].map((id) => ({ room: "lobby", id })));
-  expect((await ann.whereAmI()).rooms.toSorted()).toEqual([ann.connects[0], "lobby"].toSorted());
+  expect(new Set((await ann.whereAmI()).rooms)).toEqual(new Set([ann.connects[0], "lobby"]));
   await bob.receives("lobby", 2);
   expect(bob.received("club")).toEqual([1, 2]);
   expect(bob.received("board")).toEqual([1, 2]);
@@ -110,7 +110,7 @@ test("G6 a room that is no longer authorised is not replayed, and is left for go
   expect(ann.received("secret")).toEqual([1]);
 });
 
-test("G6 of two clients with one token one goes on with the session, the other has its own", async (context) => {
+test("G6 of two clients with one token one has the session, the other its own", async (context) => {
   const node = await startNode(context);
   const ann = await openClient(context, node.url, { name: "ann", rooms: ["all"] });
   await ann.roundTrip();
