@@ -32,6 +32,25 @@ export type ServerOutput =
       readonly detail: string;
     };
 
+/**
+ * What an inbox remembers, by sequence. Six tables are some 1,200 bytes, so a session has none until its
+ * client sends something, and none again when all of that is settled: most connections are idle most of the
+ * time.
+ */
+export class InboxTables {
+  readonly outcomes = new Map<number, InboxOutcome>();
+  /** Recorded outcomes have been committed; the others are on their way to the store. */
+  readonly recorded = new Set<number>();
+  readonly running = new Set<number>();
+  readonly deferred = new Set<number>();
+  readonly held = new Map<number, Run>();
+  readonly uploads = new Map<number, Upload>();
+
+  get all(): readonly Pick<Map<number, unknown>, "size" | "keys" | "delete">[] {
+    return [this.outcomes, this.recorded, this.running, this.deferred, this.held, this.uploads];
+  }
+}
+
 export function outcomeFrame(outcome: InboxOutcome): string {
   const { sequence, status, body } = outcome;
   if (status === "expired") return serverFrame.expired(sequence);

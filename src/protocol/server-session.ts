@@ -20,6 +20,7 @@ import { chunkCharactersMin, type ClientFrame, decodeClientFrame } from "./frame
 import { type Limits, parseJson, serverFrame } from "./frames.ts";
 import {
   type InboxOutcome,
+  InboxTables,
   isRunnable,
   newUpload,
   outcomeFrame,
@@ -36,13 +37,7 @@ export class ServerSession {
   #low: number;
   /** Every sequence below it is settled, running, held, deferred, or an upload that has begun. */
   #expected: number;
-  readonly #outcomes = new Map<number, InboxOutcome>();
-  /** Recorded outcomes have been committed; the others are on their way to the store. */
-  readonly #recorded = new Set<number>();
-  readonly #running = new Set<number>();
-  readonly #deferred = new Set<number>();
-  readonly #held = new Map<number, Run>();
-  readonly #uploads = new Map<number, Upload>();
+  #tables: InboxTables | undefined;
   #connected = false;
   /** The connection has broken the protocol and is being closed: what else it says is not taken. */
   #refused = false;
@@ -58,12 +53,17 @@ export class ServerSession {
     this.#low = options.low;
     this.#expected = options.low;
     for (const outcome of options.outcomes) {
-      this.#outcomes.set(outcome.sequence, outcome);
-      this.#recorded.add(outcome.sequence);
+      this.#known.outcomes.set(outcome.sequence, outcome);
+      this.#known.recorded.add(outcome.sequence);
     }
     for (const { sequence, chunks } of options.uploads) {
-      this.#uploads.set(sequence, { ...newUpload(), stored: chunks, expected: chunks });
+      this.#known.uploads.set(sequence, { ...newUpload(), stored: chunks, expected: chunks });
     }
+  }
+
+  get #known(): InboxTables {
+    this.#tables ??= new InboxTables();
+    return this.#tables;
   }
 
   get low(): number {
@@ -72,12 +72,14 @@ export class ServerSession {
 
   /** Sequences of handlers that have not finished. */
   get running(): ReadonlySet<number> {
-    return this.#running;
+    return this.#tables?.running ?? none;
   }
 
   /** Outcomes, runs, held and deferred events and uploads that are remembered. */
   get depth(): number {
-    return this.#remembered().reduce((sum, { size }) => sum + size, 0) - this.#recorded.size;
+    const tables = this.#tables;
+    if (tables === undefined) return 0;
+    return tables.all.reduce((sum, { size }) => sum + size, 0) - tables.recorded.size;
   }
 
   /**
@@ -86,7 +88,8 @@ export class ServerSession {
    */
   continues(hello: { readonly low: number; readonly next: number }): boolean {
     if (hello.low < this.#low) return false;
-    return this.#remembered().every((known) => [...known.keys()].every((sequence) => sequence < hello.next));
+    const known = this.#tables?.all ?? [];
+    return known.every((table) => [...table.keys()].every((sequence) => sequence < hello.next));
   }
 
   /** Returns what the welcome has to say of the inbox. */
@@ -98,14 +101,15 @@ export class ServerSession {
     this.#refused = false;
     this.#forgetBelow(low);
     this.#expected = this.#low;
+    if (this.#tables === undefined) return { frames: [], uploads: [] };
     this.#advance();
     const frames: string[] = [];
-    for (const sequence of [...this.#recorded].toSorted((a, b) => a - b)) {
-      const outcome = this.#outcomes.get(sequence);
+    for (const sequence of [...this.#known.recorded].toSorted((a, b) => a - b)) {
+      const outcome = this.#known.outcomes.get(sequence);
       if (outcome !== undefined) frames.push(outcomeFrame(outcome));
     }
     const uploads: [number, number][] = [];
-    for (const [sequence, upload] of this.#uploads) {
+    for (const [sequence, upload] of this.#known.uploads) {
       upload.expected = upload.stored;
       // Until a chunk is stored the client may cut its text anew.
       if (upload.stored === 0) upload.count = undefined;
@@ -119,7 +123,7 @@ export class ServerSession {
   handleDisconnected(): void {
     this.#connected = false;
     // The client sends everything that is not settled again, so what has not begun to run is forgotten.
-    this.#held.clear();
+    this.#tables?.held.clear();
     this.#outputs = this.#outputs.filter(({ kind }) => kind !== "transmit" && kind !== "violation");
   }
 
@@ -149,19 +153,19 @@ export class ServerSession {
 
   /** The handler has finished (or the event never ran): record its outcome. */
   handleOutcome(outcome: InboxOutcome): void {
-    this.#running.delete(outcome.sequence);
-    this.#deferred.delete(outcome.sequence);
-    if (this.#outcomes.has(outcome.sequence) || outcome.sequence < this.#low) return;
-    this.#outcomes.set(outcome.sequence, outcome);
-    this.#uploads.delete(outcome.sequence);
+    this.#known.running.delete(outcome.sequence);
+    this.#known.deferred.delete(outcome.sequence);
+    if (this.#known.outcomes.has(outcome.sequence) || outcome.sequence < this.#low) return;
+    this.#known.outcomes.set(outcome.sequence, outcome);
+    this.#known.uploads.delete(outcome.sequence);
     this.#outputs.push({ kind: "record", outcome, low: this.#low });
   }
 
   /** The store has committed this outcome, which is the first one recorded for the sequence. */
   handleRecorded(outcome: InboxOutcome): void {
     if (outcome.sequence < this.#low) return;
-    this.#outcomes.set(outcome.sequence, outcome);
-    this.#recorded.add(outcome.sequence);
+    this.#known.outcomes.set(outcome.sequence, outcome);
+    this.#known.recorded.add(outcome.sequence);
     this.#transmit(outcomeFrame(outcome));
   }
 
@@ -170,21 +174,21 @@ export class ServerSession {
    * delay.
    */
   handleRetry(sequence: number, delayMs: number): void {
-    this.#running.delete(sequence);
-    if (this.#recorded.has(sequence) || sequence < this.#low) return;
-    this.#outcomes.delete(sequence);
-    this.#deferred.add(sequence);
+    this.#known.running.delete(sequence);
+    if (this.#known.recorded.has(sequence) || sequence < this.#low) return;
+    this.#known.outcomes.delete(sequence);
+    this.#known.deferred.add(sequence);
     this.#transmit(serverFrame.again(sequence, delayMs));
   }
 
   /** The event's handler was never called: it takes its turn again when the client sends it again. */
   handleNotRun(sequence: number): void {
-    this.#running.delete(sequence);
+    this.#known.running.delete(sequence);
   }
 
   /** So many chunks of the upload are committed. */
   handleChunkStored(sequence: number, chunks: number): void {
-    const upload = this.#uploads.get(sequence);
+    const upload = this.#known.uploads.get(sequence);
     if (upload === undefined) return;
     upload.stored = Math.max(upload.stored, chunks);
     upload.expected = Math.max(upload.expected, upload.stored);
@@ -194,11 +198,11 @@ export class ServerSession {
 
   /** The stored chunks of an upload, joined. */
   handleUpload(sequence: number, text: string): void {
-    const upload = this.#uploads.get(sequence);
+    const upload = this.#known.uploads.get(sequence);
     if (upload === undefined) return;
     upload.reading = false;
     // Without a connection it could only be run without its listeners; the client sends its last chunk again.
-    if (!this.#connected || this.#running.has(sequence)) return;
+    if (!this.#connected || this.#known.running.has(sequence)) return;
     const frame = decodeClientFrame(parseJson(text));
     if (text.length > this.#uploadCharactersMax) this.#rejectUpload(sequence, "event_too_large");
     else if (typeof frame === "string" || !isRunnable(frame) || frame.sequence !== sequence) {
@@ -216,8 +220,8 @@ export class ServerSession {
   /** Duplicates are answered or ignored here; returns true for an event that is wanted. */
   #admit(sequence: number): boolean {
     if (sequence < this.#low) return false;
-    if (this.#recorded.has(sequence)) {
-      const outcome = this.#outcomes.get(sequence);
+    if (this.#known.recorded.has(sequence)) {
+      const outcome = this.#known.outcomes.get(sequence);
       if (outcome !== undefined) this.#transmit(outcomeFrame(outcome));
       return false;
     }
@@ -236,9 +240,9 @@ export class ServerSession {
     const { sequence } = frame;
     if (frame.kind === "cancel") this.#cancel(sequence);
     else if (frame.kind === "chunk") this.#handleChunk(frame);
-    else if (!this.#running.has(sequence) && !this.#outcomes.has(sequence)) {
-      const waits = !this.#deferred.has(sequence) && this.#uploadInFrontOf(sequence);
-      if (waits) this.#held.set(sequence, runOf(frame));
+    else if (!this.#known.running.has(sequence) && !this.#known.outcomes.has(sequence)) {
+      const waits = !this.#known.deferred.has(sequence) && this.#uploadInFrontOf(sequence);
+      if (waits) this.#known.held.set(sequence, runOf(frame));
       else this.#start(runOf(frame));
     }
     this.#advance();
@@ -246,13 +250,13 @@ export class ServerSession {
 
   #handleChunk(frame: Extract<ClientFrame, { kind: "chunk" }>): void {
     const { sequence, index, count, text } = frame;
-    if (this.#running.has(sequence) || this.#outcomes.has(sequence)) return;
-    const upload = this.#uploads.get(sequence) ?? newUpload();
+    if (this.#known.running.has(sequence) || this.#known.outcomes.has(sequence)) return;
+    const upload = this.#known.uploads.get(sequence) ?? newUpload();
     if (upload.count !== undefined && upload.count !== count) {
       this.#violation("bad_frame", "the number of chunks changed");
       return;
     }
-    this.#uploads.set(sequence, upload);
+    this.#known.uploads.set(sequence, upload);
     upload.count = count;
     upload.aside = frame.aside;
     if (index > upload.expected) {
@@ -286,7 +290,7 @@ export class ServerSession {
   /** Characters that this process has taken of unfinished uploads. */
   #uploadCharacters(): number {
     let sum = 0;
-    for (const { characters } of this.#uploads.values()) sum += characters;
+    for (const { characters } of this.#known.uploads.values()) sum += characters;
     return sum;
   }
 
@@ -299,8 +303,8 @@ export class ServerSession {
    * Reads a complete upload when its turn has come: after the ones in front of it, unless it was sent aside.
    */
   #completeUpload(sequence: number, upload: Upload): void {
-    if (upload.reading || upload.stored !== upload.count || this.#running.has(sequence)) return;
-    const waits = !upload.aside && !this.#deferred.has(sequence) && this.#uploadInFrontOf(sequence);
+    if (upload.reading || upload.stored !== upload.count || this.#known.running.has(sequence)) return;
+    const waits = !upload.aside && !this.#known.deferred.has(sequence) && this.#uploadInFrontOf(sequence);
     if (waits) return;
     upload.reading = true;
     this.#outputs.push({ kind: "readUpload", sequence });
@@ -308,22 +312,23 @@ export class ServerSession {
 
   #cancel(sequence: number): void {
     // An event that is running has an outcome soon, and the client will take that.
-    if (this.#running.has(sequence) || this.#outcomes.has(sequence)) return;
-    this.#held.delete(sequence);
+    if (this.#known.running.has(sequence) || this.#known.outcomes.has(sequence)) return;
+    this.#known.held.delete(sequence);
     this.handleOutcome({ sequence, status: "expired", body: "" });
     this.#releaseHeld();
   }
 
   #start(run: Run): void {
-    this.#deferred.delete(run.sequence);
-    this.#running.add(run.sequence);
+    this.#known.deferred.delete(run.sequence);
+    this.#known.running.add(run.sequence);
     this.#outputs.push({ kind: "run", ...run });
   }
 
   /** True when an earlier event is still being uploaded and must be handed over first. */
   #uploadInFrontOf(sequence: number): boolean {
-    for (const [other, upload] of this.#uploads) {
-      const begun = this.#running.has(other) || this.#deferred.has(other) || this.#outcomes.has(other);
+    for (const [other, upload] of this.#known.uploads) {
+      const begun =
+        this.#known.running.has(other) || this.#known.deferred.has(other) || this.#known.outcomes.has(other);
       if (other < sequence && !upload.aside && !begun) return true;
     }
     return false;
@@ -334,13 +339,13 @@ export class ServerSession {
    * uploads.
    */
   #releaseHeld(): void {
-    for (const [sequence, run] of this.#held) {
+    for (const [sequence, run] of this.#known.held) {
       if (this.#uploadInFrontOf(sequence)) break;
-      this.#held.delete(sequence);
+      this.#known.held.delete(sequence);
       this.#start(run);
     }
-    for (const [sequence, upload] of this.#uploads) {
-      if (!this.#deferred.has(sequence)) this.#completeUpload(sequence, upload);
+    for (const [sequence, upload] of this.#known.uploads) {
+      if (!this.#known.deferred.has(sequence)) this.#completeUpload(sequence, upload);
     }
   }
 
@@ -350,27 +355,26 @@ export class ServerSession {
 
   #isKnown(sequence: number): boolean {
     return (
-      this.#outcomes.has(sequence) ||
-      this.#running.has(sequence) ||
-      this.#held.has(sequence) ||
-      this.#deferred.has(sequence) ||
-      this.#uploads.has(sequence)
+      this.#known.outcomes.has(sequence) ||
+      this.#known.running.has(sequence) ||
+      this.#known.held.has(sequence) ||
+      this.#known.deferred.has(sequence) ||
+      this.#known.uploads.has(sequence)
     );
   }
 
   #forgetBelow(low: number): void {
     if (low <= this.#low) return;
-    for (const known of this.#remembered()) {
-      if (known === this.#running) continue;
-      for (const sequence of known.keys()) if (sequence < low) known.delete(sequence);
-    }
     this.#low = low;
     this.#expected = Math.max(this.#expected, low);
+    const tables = this.#tables;
+    if (tables === undefined) return;
+    for (const table of tables.all) {
+      if (table === tables.running) continue;
+      for (const sequence of table.keys()) if (sequence < low) table.delete(sequence);
+    }
     this.#releaseHeld();
-  }
-
-  #remembered(): readonly Pick<Map<number, unknown>, "size" | "keys" | "delete">[] {
-    return [this.#outcomes, this.#recorded, this.#running, this.#deferred, this.#held, this.#uploads];
+    if (this.depth === 0 && tables.recorded.size === 0) this.#tables = undefined;
   }
 
   #transmit(frame: string): void {
@@ -385,3 +389,5 @@ export class ServerSession {
 
 /** What stands around the payload in a frame: kind, sequence, flag and, escaped, the name of a request. */
 const frameCharactersMax = 1_024;
+
+const none: ReadonlySet<number> = new Set();
