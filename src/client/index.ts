@@ -56,9 +56,10 @@ class DeliveringManager extends ManagerBase {
 export const Manager = DeliveringManager as unknown as new (
   uri: string,
   options?: Options,
-) => StockManager & {
+) => {
+  /** In front of the stock one, so that the overloads find it first. */
   socket(namespace: string, options?: Options): Socket;
-};
+} & StockManager;
 
 const managers = new Map<string, ManagerInternals>();
 

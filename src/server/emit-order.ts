@@ -23,10 +23,10 @@ export class EmitOrder {
   /** Counts a publish until it is stored or has failed. */
   follow(stored: Promise<unknown>): void {
     this.#inFlight += 1;
-    const done = () => {
+    const settled = () => {
       this.#inFlight -= 1;
     };
-    stored.then(done, done);
+    stored.then(settled, settled);
   }
 
   /** Runs at once when nothing waits, else after all that was emitted before. */

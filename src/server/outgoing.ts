@@ -1,6 +1,6 @@
 /**
- * `socket.onAnyOutgoing` for events that go through the log. As in Socket.IO the listeners hear an event when it is
- * emitted, not when it is delivered: what a client gets again after a reconnect was emitted once.
+ * `socket.onAnyOutgoing` for events that go through the log. As in Socket.IO the listeners hear an event when
+ * it is emitted, not when it is delivered: what a client gets again after a reconnect was emitted once.
  */
 
 import { type HoldfastSocket, packetEvent } from "./socket-io.ts";

@@ -1,7 +1,7 @@
 /**
- * Stock clients in one namespace: they get ordinary Socket.IO packets, in the streams' order, and no replay. Who is in a
- * room is decided as in Socket.IO, in the order of the calls: an event reaches those who were in the room when it was
- * emitted, although it is delivered once it is stored.
+ * Stock clients in one namespace: they get ordinary Socket.IO packets, in the streams' order, and no replay.
+ * Who is in a room is decided as in Socket.IO, in the order of the calls: an event reaches those who were in
+ * the room when it was emitted, although it is delivered once it is stored.
  */
 
 import type { Adapter } from "socket.io-adapter";
@@ -49,7 +49,10 @@ export class StockClients {
   }
 
   /** Notes the rooms of a publish to several, before its entries are delivered one by one. */
-  handleCommitted(entries: readonly { also?: unknown; stream: number }[], roomOf: (index: number) => string): void {
+  handleCommitted(
+    entries: readonly { also?: unknown; stream: number }[],
+    roomOf: (index: number) => string,
+  ): void {
     for (const [index, { also, stream }] of entries.entries()) {
       if (also === undefined) continue;
       // Taken out first, so that the first in the map is the one that was used the longest time ago.
@@ -82,7 +85,9 @@ export class StockClients {
     return change?.member ?? this.#adapter().rooms.get(room)?.has(id) === true;
   }
 
-  /** An event that was published to several of a client's rooms comes by the one with the lowest stream id. */
+  /**
+   * An event that was published to several of a client's rooms comes by the one with the lowest stream id.
+   */
   #comesByAnotherRoom(socket: HoldfastSocket, entry: CommittedEntry): boolean {
     for (const [id] of entry.also ?? []) {
       if (id > entry.stream) continue;

@@ -1,6 +1,6 @@
 /**
- * What Socket.IO does in the order of the calls, Holdfast does too, though its events go out when they are stored: emit
- * before leave, before disconnect, before the answer, in every pair.
+ * What Socket.IO does in the order of the calls, Holdfast does too, though its events go out when they are
+ * stored: emit before leave, before disconnect, before the answer, in every pair.
  */
 
 import type { Server, Socket as ServerSocket } from "socket.io";
