@@ -41,12 +41,13 @@ export type Call = {
   readonly id: number;
   readonly payload?: string | Uint8Array;
   readonly delayMs?: number;
-  /** The handler publishes the id to this room, to everyone, before it answers. */
-  readonly publishTo?: string;
+  /** The handler publishes the id to this room, or to these as one event, before it answers. */
+  readonly publishTo?: string | string[];
   /** The handler throws RetryLater. */
   readonly later?: boolean;
 };
 
+/** The room of an entry that was published to several is "several". */
 export type Entry = { readonly room: string; readonly id: number; readonly from?: string };
 
 /** One call of the handler of `call`. */

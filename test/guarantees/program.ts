@@ -75,7 +75,8 @@ io.on("connection", (socket) => {
   socket.on("call", async (call: Call, acknowledge?: (answer: unknown) => void) => {
     record(call);
     if (call.later === true) throw new RetryLater("not now", { delayMs: 50 });
-    const entry = { room: call.publishTo, id: call.id, from: name };
+    const room = typeof call.publishTo === "string" ? call.publishTo : "several";
+    const entry = { room, id: call.id, from: name };
     // Both ways of publishing have to survive a crash in front of, between and behind them.
     if (call.publishTo !== undefined && call.id % 2 === 0)
       await io.to(call.publishTo).publish("entry", entry);
