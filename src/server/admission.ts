@@ -84,6 +84,10 @@ export class SessionAdmission implements io.Admission {
     const { ownHead } = session;
     session.ownHead = undefined;
     const places = [...(this.#places.get(socket) ?? [])];
+    // They have done their work; an idle connection keeps nothing of how it came in.
+    this.#places.delete(socket);
+    io.credentials.delete(socket);
+    session.welcome = undefined;
     const ownKnown = places.some((place) => place.head.stream === ownHead?.stream);
     if (ownHead !== undefined && !ownKnown) places.push(ownPlace(ownHead));
     for (const place of places) {

@@ -43,7 +43,8 @@ export class Session extends EventEmitter implements SocketSession {
   /** Events whose turn has come but that wait, in order, for a listener. */
   readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
   #waitingTimer: ReturnType<typeof setTimeout> | undefined;
-  readonly #retries = new Map<number, number>();
+  /** Attempts by sequence; undefined until a handler asks for the first one. */
+  #retries: Map<number, number> | undefined;
   #runningCount = 0;
 
   constructor(
@@ -61,7 +62,7 @@ export class Session extends EventEmitter implements SocketSession {
     super();
     this.setMaxListeners(0);
     // As in Socket.IO, an "error" event without a listener must not end the process.
-    this.on("error", () => undefined);
+    this.on("error", ignoreError);
     this.#delivery = delivery;
     this.id = options.id;
     this.token = options.token;
@@ -77,7 +78,7 @@ export class Session extends EventEmitter implements SocketSession {
       outcomes: resumed?.outcomes ?? [],
       uploads: resumed?.uploads ?? [],
     });
-    super.on("newListener", () => this.handleListener());
+    super.on("newListener", listenerAdded);
   }
 
   get connected(): boolean {
@@ -372,11 +373,11 @@ export class Session extends EventEmitter implements SocketSession {
     }
     switch (result.kind) {
       case "ok":
-        this.#retries.delete(sequence);
+        this.#retries?.delete(sequence);
         this.#inbox.handleOutcome({ sequence, status: "ok", body: result.body });
         break;
       case "rejected":
-        this.#retries.delete(sequence);
+        this.#retries?.delete(sequence);
         this.#delivery.reportRejected(this, sequence, result.error);
         this.#inbox.handleOutcome({ sequence, status: "rejected", body: JSON.stringify(result.error) });
         break;
@@ -389,11 +390,12 @@ export class Session extends EventEmitter implements SocketSession {
 
   #retry(sequence: number, delayMs: number | undefined, cause: unknown): void {
     const { retryLimit } = this.#delivery.options;
-    const attempt = this.#retries.get(sequence) ?? 0;
+    const attempt = this.#retries?.get(sequence) ?? 0;
     if (retryLimit > 0 && attempt >= retryLimit) {
       this.#finish(sequence, reject(new DeliveryError("retry_limit", { cause })));
       return;
     }
+    this.#retries ??= new Map();
     this.#retries.set(sequence, attempt + 1);
     this.#inbox.handleRetry(sequence, delayMs ?? this.#backoffMs(attempt));
   }
@@ -411,13 +413,13 @@ export class Session extends EventEmitter implements SocketSession {
       const record = { outcome, inboxLow, ...(data === undefined ? {} : { data }) };
       const result = await this.#delivery.fenced(this, (fence) => store.record({ ...fence, ...record }));
       if (result === undefined) return;
-      this.#retries.delete(outcome.sequence);
+      this.#retries?.delete(outcome.sequence);
       this.#inbox.handleRecorded(result.outcome);
     } catch (error) {
       if (data !== undefined) this.#savedData = "";
       this.#delivery.reportStoreError(error);
       // The store has failed, not the handler, so this is without end and uses up none of the handler's retries.
-      this.#inbox.handleRetry(outcome.sequence, this.#backoffMs(this.#retries.get(outcome.sequence) ?? 0));
+      this.#inbox.handleRetry(outcome.sequence, this.#backoffMs(this.#retries?.get(outcome.sequence) ?? 0));
     }
     this.#carryOut();
   }
@@ -450,6 +452,13 @@ export class Session extends EventEmitter implements SocketSession {
     }
   }
 }
+
+/** One function for all sessions, where closures would be two objects in each. */
+function listenerAdded(this: Session): void {
+  this.handleListener();
+}
+
+function ignoreError(): void {}
 
 export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
