@@ -43,11 +43,7 @@ export class DeliveryNode extends EventEmitter {
     this.options = options;
     this.id = `${options.node}${randomBytes(9).toString("base64url")}`;
     this.replies = new Replies({ processId: this.id, limit: options.repliesLimit });
-    const opening = openStore(options.store, {
-      queueLimit: options.storeQueueLimit,
-      queueBytesLimit: options.storeQueueBytesLimit,
-    });
-    this.store = new OpeningStore(opening, options.store.startsWith("sqlite:") ? "fsynced" : "memory");
+    this.store = openingStore(options);
     this.store.onCommitted((entries) => this.#handleCommitted(entries));
     this.#sweeper = setInterval(() => void this.#keepHouse(), options.sweepIntervalMs);
     this.#sweeper.unref();
@@ -173,6 +169,12 @@ export class DeliveryNode extends EventEmitter {
       }
     }
   }
+}
+
+function openingStore({ store, storeQueueLimit, storeQueueBytesLimit }: ResolvedOptions): OpeningStore {
+  if (typeof store !== "string") return new OpeningStore(Promise.resolve(store), store.durability);
+  const opening = openStore(store, { queueLimit: storeQueueLimit, queueBytesLimit: storeQueueBytesLimit });
+  return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory");
 }
 
 type EngineServer = {

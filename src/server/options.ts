@@ -1,12 +1,15 @@
 /** The `delivery` option of the server: parsed once into a frozen object, wrong values refused by name. */
 
 import type { Limits } from "../protocol/frames.ts";
-import type { Retention } from "../store/port.ts";
+import type { Retention, Store } from "../store/port.ts";
 import type { Socket } from "./types.ts";
 
 export type DeliveryOptions = {
-  /** Where entries, sessions and outcomes live: `sqlite:FILE` or `memory:`. Default `memory:`. */
-  readonly store?: string;
+  /**
+   * Where entries, sessions and outcomes live: `sqlite:FILE`, `memory:`, or a store of your own that keeps the
+   * contract of `src/store/port.ts`. Default `memory:`.
+   */
+  readonly store?: string | Store;
   /** Three characters that name this process; connection ids begin with them. Default random. */
   readonly node?: string;
   /** Names who a socket belongs to, after the middlewares have run. Default `socket.data.principal`. */
@@ -52,7 +55,7 @@ export type DeliveryOptions = {
 };
 
 export type ResolvedOptions = {
-  readonly store: string;
+  readonly store: string | Store;
   readonly node: string;
   readonly principal: (socket: Socket) => string | undefined;
   readonly authorize: ((socket: Socket, room: string) => boolean | Promise<boolean>) | undefined;

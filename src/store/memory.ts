@@ -31,7 +31,8 @@ export function openMemoryStore(options: MemoryOptions): Store {
   return queuedStore(new MemoryEngine(options), options, options.defer);
 }
 
-class MemoryEngine implements Engine {
+/** Without the queue: several queues in front of one engine are what several processes on one store are. */
+export class MemoryEngine implements Engine {
   readonly durability = "memory";
   readonly #budget: MemoryBudget;
   readonly #streams: MemoryStreams;
@@ -39,7 +40,10 @@ class MemoryEngine implements Engine {
   readonly #sessions: MemorySessions;
   readonly #handlers: OperationHandlers;
 
-  constructor({ maxBytes = maxBytesDefault, newEpoch = randomEpoch }: MemoryOptions) {
+  constructor({
+    maxBytes = maxBytesDefault,
+    newEpoch = randomEpoch,
+  }: Omit<MemoryOptions, keyof QueueLimits>) {
     this.#budget = new MemoryBudget(maxBytes);
     this.#streams = new MemoryStreams(this.#budget, newEpoch);
     this.#keys = new MemoryKeys(this.#budget);
