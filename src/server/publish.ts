@@ -1,6 +1,6 @@
 /** `delivery` on namespaces and sockets, and `publish`: `emit` that resolves to a receipt, on servers, namespaces, rooms and sockets. */
 
-import { Namespace, type Server, Socket } from "socket.io";
+import { Namespace, Server, Socket } from "socket.io";
 import type { Receipt } from "../store/port.ts";
 import { Delivery, SocketDelivery } from "./delivery.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
@@ -24,6 +24,9 @@ export function installPublish(server: Server): void {
   installDelivery();
   define(operator, function (this: Operator, args) {
     return publishTo(this.adapter.nsp, [...this.rooms], [...this.exceptRooms], args);
+  });
+  define(Server.prototype, function (this: Server, args) {
+    return publishTo(this.sockets, [], [], args);
   });
   define(Namespace.prototype, function (this: Namespace, args) {
     return publishTo(this, [], [], args);
