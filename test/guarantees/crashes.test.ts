@@ -32,7 +32,7 @@ test("G1 G2 G5 nothing is lost, doubled or reordered by kills and failing links"
     await pause(chance.between(20, 200));
     if (chance.next() < 0.5) failLink(relay, chance);
     await pause(chance.between(0, 100));
-    await node.kill(chance.next() < 0.7 ? "SIGKILL" : "SIGTERM");
+    await end(node, clients, chance);
     await node.restart();
     await until(() => clients.some((client) => client.socket.connected), { what: "a client is back" });
   }
@@ -68,6 +68,24 @@ async function setUp(context: TestContext): Promise<{ node: TestNode; relay: Rel
     delivery: { windowEvents: 32, chunkCharacters: 512, sweepIntervalMs: 100 },
   });
   return { node, relay: await startRelay(context, node), chance };
+}
+
+/**
+ * Ends the server: at any moment, in order, or at the very moment at which a client was told something. What
+ * was told too early, before it was stored, then is not stored.
+ */
+async function end(node: TestNode, clients: readonly GuaranteeClient[], chance: Chance): Promise<void> {
+  const moment = chance.pick(["any", "in order", "acknowledged", "delivered"]);
+  const kill = (): void => node.child.signal("SIGKILL");
+  for (const { socket } of clients) {
+    if (moment === "acknowledged") socket.delivery.once("settled", kill);
+    if (moment === "delivered") socket.once("entry", kill);
+  }
+  if (moment === "any") kill();
+  if (moment === "in order") node.child.signal("SIGTERM");
+  await node.child.exited();
+  for (const { socket } of clients) socket.delivery.off("settled", kill);
+  for (const { socket } of clients) socket.off("entry", kill);
 }
 
 function failLink(relay: Relay, chance: Chance): void {
