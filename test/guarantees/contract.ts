@@ -17,6 +17,9 @@ export const peculiarNames = [
 ] as const;
 export type PeculiarName = (typeof peculiarNames)[number];
 
+/** In place of a room: the whole namespace. */
+export const everyone = "*";
+
 export type ProgramOptions = {
   readonly port?: number;
   readonly server?: Partial<ServerOptions>;

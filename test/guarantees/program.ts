@@ -30,7 +30,7 @@ import type {
   Reports,
   Status,
 } from "./contract.ts";
-import { peculiarNames } from "./contract.ts";
+import { everyone, peculiarNames } from "./contract.ts";
 
 const options = JSON.parse(process.argv[2] ?? "{}") as ProgramOptions;
 const http = createServer();
@@ -111,8 +111,7 @@ answerParent({
   publish: async ({ room, from, count, padding = 0 }: PublishInput): Promise<(number | string)[]> => {
     const text = padding === 0 ? {} : { padding: "x".repeat(padding) };
     const receipts = Array.from({ length: count }, (_, index) =>
-      io
-        .to(room)
+      (room === everyone ? io : io.to(room))
         .publish("entry", { room, id: from + index, ...text })
         .then((receipt: Receipt) => receipt.offset, codeOf),
     );
