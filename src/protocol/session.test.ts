@@ -79,7 +79,7 @@ test("G1 an event that is given up in flight or while it runs ends for the calle
   }
 });
 
-test("G1 a large event that is given up while it waits for its retry sends no chunk of a text that is gone", () => {
+test("G1 a large event that is given up while it waits sends no chunk of a text that is gone", () => {
   const handle: PairOptions["handle"] = () => ({ kind: "retry", delayMs: 1 });
   const pair = connected({ handle, commitMs: 50 });
   const emit = pair.emit("large", { args: [long] });
@@ -101,7 +101,7 @@ test("G1 an upload that is given up lets the events behind it go", () => {
   expect(pair.handledNames).toEqual(["behind"]);
 });
 
-test("G1 an event over the limit, emitted before the limit was known, is rejected and holds up nothing", () => {
+test("G1 an event over the limit, emitted before it was known, is rejected and holds up nothing", () => {
   const pair = new Pair();
   pair.emit("huge", { args: ["x".repeat(5_000)] });
   pair.emit("next");
@@ -242,7 +242,7 @@ test("G3 retention is reported once, and the room goes on behind it", () => {
   expect(pair.shownNames.slice(-4)).toEqual(["gap 2-3 retention", "p4", "p5", "p6"]);
 });
 
-test("G3 a log that went back is a reset, in another epoch and in the same one, for live members and late ones", () => {
+test("G3 a log that went back is a reset, in either epoch, for live members and late ones", () => {
   for (const epoch of ["e1", "e2"]) {
     for (const away of [false, true]) {
       const pair = connected();

@@ -83,7 +83,7 @@ test("G2 sequencer: announcements late, repeated and lost, with heads, come out 
   );
 });
 
-test("G3 sequencer: a new epoch, retention and a log with a hole are skipped over once, and the hold is emptied", () => {
+test("G3 sequencer: a new epoch, retention and a log with a hole are skipped over once", () => {
   const sequencer = new StreamSequencer<Entry>({ epoch: "e", delivered: 2, heldLimit: 4 });
   expect(sequencer.handleCommitted(entry(5))).toEqual([{ kind: "fetch", after: 2 }]);
   const page = { head: { epoch: "e", low: 8, head: 9 }, entries: span(8, 9) };
@@ -111,7 +111,7 @@ test("G3 sequencer: a new epoch, retention and a log with a hole are skipped ove
   expect(sequencer.handlePage({ head: undefined, entries: [] })).toEqual([]);
 });
 
-test("sequencer: an announcement that overtakes a page is no rewind, and an empty page is not fetched without end", () => {
+test("sequencer: an announcement may overtake a page, and an empty page is not fetched again", () => {
   const sequencer = new StreamSequencer<Entry>({ epoch: "e", delivered: 0, heldLimit: 4 });
   expect(sequencer.handleHead({ epoch: "e", head: 1 })).toEqual([{ kind: "fetch", after: 0 }]);
   sequencer.handleCommitted(entry(1));
@@ -192,7 +192,7 @@ test("G2 member feed: deliveries, blocked connections and pages in any order sen
 
 const small = () => false;
 
-test("G3 member feed: an epoch that changed while it was behind is a gap to its head, and no going live in the old one", () => {
+test("G3 member feed: an epoch that changed while it was behind is a gap to its head", () => {
   const feed = new MemberFeed<Entry>({ epoch: "e", sent: 5, live: false, part: 3 });
   feed.handleWritable();
   const page = { head: { epoch: "f", low: 1, head: 2 }, entries: [] };
@@ -225,7 +225,7 @@ test("G3 member feed: parts that end after the node changed its epoch do not mak
   expect(feed.sent).toBe(6);
 });
 
-test("member feed: retention, a stream that is gone, skips for live members, and a member ahead of its node", () => {
+test("member feed: retention, a stream that is gone, and a member ahead of its node", () => {
   const feed = new MemberFeed<Entry>({ epoch: "e", sent: 1, live: false, part: 7 });
   feed.handleWritable();
   expect(feed.handleWritable()).toEqual([]);
