@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [NAME] [--rounds N] [--tiny]`: Holdfast against stock Socket.IO, in turns, in one run.
- * Rows whose name contains NAME are measured; results go to standard output as JSON lines, progress to
- * standard error.
+ * The row called NAME is measured, or else those whose name contains it; results go to standard output as
+ * JSON lines, progress to standard error.
  */
 
 import { parseArgs } from "node:util";
@@ -17,14 +17,17 @@ const { values, positionals } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const [name = ""] = positionals;
-const chosen = rows.filter((row) => row.name.includes(name));
+const named = rows.filter((row) => row.name === name);
+const chosen = named.length > 0 ? named : rows.filter((row) => row.name.includes(name));
 if (!Number.isInteger(rounds) || rounds < 1)
   fail(`--rounds takes a whole number from 1, not ${values.rounds}`);
 if (chosen.length === 0)
   fail(`no row is called ${name}; there are: ${rows.map((row) => row.name).join("; ")}`);
 
 const scope = new Scope();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void scope.end().finally(() => process.exit(130)));
+}
 try {
   if (onCore(0).length === 0) progress("not pinned to cores: taskset, or a second core, is missing");
   for (const row of chosen) {

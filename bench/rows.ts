@@ -11,8 +11,11 @@ export const fullSize: Size = { warmUpMs: 1_500, forMs: 3_000, share: 1 };
 export const tinySize: Size = { warmUpMs: 50, forMs: 150, share: 0.02 };
 
 export const rows: readonly Row[] = [
-  fanOut("fan-out to 200 clients", 200),
-  fanOut("fan-out to 1000 clients", 1_000),
+  fanOut("fan-out to 200 clients", 200, 64),
+  fanOut("fan-out to 1000 clients", 1_000, 64),
+  // What is on its way at once decides how many entries share a frame: with one, none do.
+  fanOut("fan-out to 1000 clients, 8 entries in flight", 1_000, 8),
+  fanOut("fan-out to 1000 clients, 1 entry in flight", 1_000, 1),
   {
     name: "fan-out to 1000 clients, 20 events/s",
     run: async (trial, size) => {
@@ -66,15 +69,13 @@ export const rows: readonly Row[] = [
   },
 ];
 
-/** The server publishes; so many entries are always on their way, from `emit` to the last member. */
-const windowEntries = 64;
-
-function fanOut(name: string, count: number): Row {
+/** The server publishes; `window` entries are always on their way, from `emit` to the last member. */
+function fanOut(name: string, count: number, window: number): Row {
   return {
     name,
     run: async (trial, size) => {
       await members(trial, scaled(count, size), true);
-      await trial.publish({ window: windowEntries });
+      await trial.publish({ window });
       const counted = await trial.during(size);
       await everythingArrives(trial, scaled(count, size));
       assertCounted(counted.delivered, "deliveries");

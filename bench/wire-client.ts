@@ -193,7 +193,10 @@ const markByte = entryMark.charCodeAt(0);
 /** The defaults of the client's `acknowledgeEntries` and `acknowledgeDelayMs`. */
 const confirmEntries = 256;
 const confirmDelayMs = 1_000;
-const resume = { pid: "", offset: encodeHello({ versions: [protocolVersion], low: 1, next: 1, positions: [] }) };
+const resume = {
+  pid: "",
+  offset: encodeHello({ versions: [protocolVersion], low: 1, next: 1, positions: [] }),
+};
 
 // --- types ---
 
