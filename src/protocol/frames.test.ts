@@ -95,6 +95,13 @@ test("decoders take any text without throwing", () => {
   ).toBe(undefined);
 });
 
+test("G7 a chunk has a greatest size, and so has an acknowledgement", () => {
+  expect(wire.decodeClientFrame(["ch", 1, 0, 1, 0, "x".repeat(131_072)])).toMatchObject({ kind: "chunk" });
+  expect(wire.decodeClientFrame(["ch", 1, 0, 1, 0, "x".repeat(131_073)])).toBe("chunk too large");
+  const pairs = Array.from({ length: 10_001 }, () => [1, 1]);
+  expect(wire.decodeClientFrame(["at", pairs])).toBe('malformed "at"');
+});
+
 test("client frames are read as they were written", () => {
   const payload = fc.array(fc.jsonValue(), { minLength: 1 });
   const { clientFrame } = wire;

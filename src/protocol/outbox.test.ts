@@ -213,6 +213,23 @@ test("windows: characters in flight, uploads in flight, and one of each always a
   expect([uploads.size, uploads.low, uploads.next, uploads.has(1)]).toEqual([2, 2, 4, false]);
 });
 
+test("a retry delay does not outlive its connection, and nothing is sent out of its turn", () => {
+  const outbox = new Outbox({ lowDelayMs: 10 });
+  const frame = (sequence: number) => `["ev",${sequence},0,["${"x".repeat(20)}"]]`;
+  for (let index = 0; index < 3; index++) outbox.add(frame, false);
+  outbox.handleConnected(0, limits, []);
+  outbox.handleAgain(0, 3, 50);
+  expect(outbox.nextTimeout()).toBe(50);
+  outbox.handleDisconnected();
+  outbox.handleConnected(1, { ...limits, windowCharacters: 10 }, []);
+  outbox.poll();
+  // The third has not had its turn on this connection: an "again" for it changes nothing either.
+  outbox.handleAgain(1, 3, 0);
+  expect(outbox.nextTimeout()).toBe(undefined);
+  outbox.handleTimeout(100);
+  expect(outbox.poll()).toEqual([]);
+});
+
 test("what the server says of events that are not pending changes nothing", () => {
   const session = new ClientSession(options);
   session.handleConnected(0, "s", "s.1", welcome(false));

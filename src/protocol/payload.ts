@@ -101,18 +101,9 @@ function attach(value: unknown, buffers: readonly unknown[], depth: number): unk
     if (typeof mark !== "number" || !(mark in buffers)) throw new DeliveryError("bad_frame");
     return buffers[mark];
   }
-  for (const key of keys) {
-    const item = attach(record[key], buffers, depth + 1);
-    // Plain assignment to "__proto__" would change the object's prototype instead of a property.
-    if (key === "__proto__") {
-      Object.defineProperty(record, key, {
-        value: item,
-        enumerable: true,
-        writable: true,
-        configurable: true,
-      });
-    } else record[key] = item;
-  }
+  // Every key is the record's own, "__proto__" too, so that assignment changes a property and never a
+  // prototype.
+  for (const key of keys) record[key] = attach(record[key], buffers, depth + 1);
   return record;
 }
 

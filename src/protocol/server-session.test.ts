@@ -66,6 +66,19 @@ test("G1 an upload that is read while nobody is connected waits for the connecti
   expect([...session.running]).toEqual([1]);
 });
 
+test("a read that failed is asked for again, and chunks of which none was stored may be cut anew", () => {
+  const session = opened();
+  session.handleFrame(["ch", 1, 0, 1, 0, "x"]);
+  session.handleChunkStored(1, 1);
+  session.handleFrame(["ch", 2, 0, 3, 0, "x"]);
+  session.handleDisconnected();
+  session.handleConnected(1);
+  said(session);
+  session.handleFrame(["ch", 1, 0, 1, 0, "x"]);
+  session.handleFrame(["ch", 2, 0, 2, 0, "xx"]);
+  expect(said(session)).toEqual(["readUpload 1", "storeChunk 2"]);
+});
+
 test("a chunk that was stored during the reconnect is not behind what is expected", () => {
   const session = opened();
   session.handleFrame(["ch", 1, 0, 3, 0, "x"]);

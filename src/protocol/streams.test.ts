@@ -196,7 +196,7 @@ test("G3 member feed: an epoch that changed while it was behind is a gap to its 
   const feed = new MemberFeed<Entry>({ epoch: "e", sent: 5, live: false, part: 3 });
   feed.handleWritable();
   const page = { head: { epoch: "f", low: 1, head: 2 }, entries: [] };
-  const old = { epoch: "e", offset: 500 };
+  const old = { epoch: "e", offset: 3 };
   expect(feed.handlePage(page, old, small)).toEqual([
     { kind: "gap", epoch: "f", from: 6, to: 2, reason: "reset" },
   ]);
@@ -206,7 +206,7 @@ test("G3 member feed: an epoch that changed while it was behind is a gap to its 
   const next = { head: { epoch: "f", low: 1, head: 4 }, entries: span(3, 4, "f") };
   expect(feed.handlePage(next, old, small)).toEqual([{ kind: "send", entries: span(3, 4, "f") }]);
   expect(feed.live).toBe(false);
-  expect(feed.handleSkipped("f", 501, 4, "reset")).toEqual([]);
+  expect(feed.handleSkipped("f", 4, 4, "reset")).toEqual([]);
   feed.handleWritable();
   expect(feed.handlePage({ ...next, entries: [] }, { epoch: "f", offset: 4 }, small)).toEqual([]);
   expect(feed.live).toBe(true);
@@ -246,6 +246,13 @@ test("member feed: retention, a stream that is gone, and a member ahead of its n
   feed.handleWritable();
   expect(feed.handlePage({ head: undefined, entries: [] }, { epoch: "e", offset: 11 }, small)).toEqual([]);
   expect(feed.live).toBe(true);
+  const holed = new MemberFeed<Entry>({ epoch: "e", sent: 1, live: false, part: 0 });
+  holed.handleWritable();
+  const hole = { head: { epoch: "e", low: 1, head: 5 }, entries: span(4, 5) };
+  expect(holed.handlePage(hole, { epoch: "e", offset: 5 }, small)).toMatchObject([
+    { kind: "gap", to: 3 },
+    { kind: "send" },
+  ]);
   const ahead = new MemberFeed<Entry>({ epoch: "e", sent: 9, live: false, part: 0 });
   ahead.handleWritable();
   const beyond = { head: { epoch: "e", low: 1, head: 12 }, entries: span(10, 12) };
