@@ -77,7 +77,6 @@ export type Reports = {
 
 export type Status = {
   readonly sockets: number;
-  readonly rssBytes: number;
   /** Characters in the write buffer of each connection. */
   readonly waitingToBeWritten: readonly number[];
   readonly figures: NodeFigures;

@@ -144,7 +144,6 @@ answerParent({
   },
   status: async (): Promise<Status> => ({
     sockets: io.of("/").sockets.size,
-    rssBytes: process.memoryUsage.rss(),
     waitingToBeWritten: [...io.of("/").sockets.values()].map(({ conn }) => waitingCharacters(conn)),
     figures: await io.delivery.figures(),
     reports,

@@ -76,6 +76,8 @@ test("G4 an answer to a process that is gone changes nothing, and the client goe
   const ann = await openClient(context, node.url, { name: "ann" });
   await ann.leave();
   await node.ask(1, ann.connects[0], 5);
+  // The figures come out of the store behind the question, which then is stored.
+  await node.status();
   await node.kill();
   await node.restart();
   await ann.return();
