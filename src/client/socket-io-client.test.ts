@@ -40,7 +40,7 @@ test.for<[keyof typeof prototypes, string, number]>([
   expect((method as () => void).length, `parameters of ${owner}#${name}`).toBe(length);
 });
 
-test("_sendConnectPacket is called on open, with what auth gives, and sends pid and offset as they are", async () => {
+test("_sendConnectPacket gets on open what auth gives, and sends pid and offset", async () => {
   const { io, manager } = await open();
   const auth = new Promise<object>((resolve) => {
     io.use((socket, next) => {
@@ -106,7 +106,7 @@ test("onclose says disconnect with its reason, and connected is false", async ()
   expect(said.mock.calls[0]?.[0]).toBe("a reason");
 });
 
-test("a manager that connects by itself opens a new socket in its constructor, one with _autoConnect off does not", async () => {
+test("a new socket opens in its constructor exactly when the manager's _autoConnect is on", async () => {
   const { manager } = await open();
   const opened = vi.spyOn(Socket.prototype, "open").mockReturnThis();
   onTestFinished(() => opened.mockRestore());
@@ -137,7 +137,7 @@ test("notifyOutgoingListeners tells the listeners the data of a packet", async (
   expect(heard).toHaveBeenCalledWith("a", 1);
 });
 
-test("timeout(), volatile and compress() leave their marks in flags; _opts has ackTimeout and retries", async () => {
+test("timeout(), volatile and compress() set flags; _opts has ackTimeout and retries", async () => {
   const { manager } = await open();
   const socket = new Socket(manager as never, "/", { ackTimeout: 3, retries: 2 });
   const internals = socket as unknown as { flags: object; _opts: object };
@@ -163,7 +163,7 @@ test("the engine writes ready-made packet text, knows whether its ping has expir
   expect(await closed).toBe("forced close");
 });
 
-test("a reconnect waits for the manager's delay, which can be set, and then says reconnect_attempt", async () => {
+test("a reconnect waits for the delay that is set, then says reconnect_attempt", async () => {
   const { manager, socket } = await open();
   socket.connect();
   await vi.waitFor(() => expect(socket.connected).toBe(true));

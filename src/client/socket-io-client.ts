@@ -1,6 +1,6 @@
 /**
- * Everything of socket.io-client 4.8 that is not its public API and that Holdfast touches; `socket-io-client.test.ts` is
- * the contract, and fails by name when one of these internals moves.
+ * Everything of socket.io-client 4.8 that is not its public API and that Holdfast touches;
+ * `socket-io-client.test.ts` is the contract, and fails by name when one of these internals moves.
  */
 
 import { Manager as StockManager, type ManagerOptions, Socket as StockSocket } from "socket.io-client";

@@ -383,7 +383,8 @@ export function inheritSessionListeners(server: Server): void {
 
 /** Ends the sockets of a namespace as `io.close()` does; their clients come back to whoever listens next. */
 export function shutDown(namespace: Namespace): void {
-  for (const socket of (namespace as unknown as StockNamespace).sockets.values()) socket._onclose("server shutting down");
+  const { sockets } = namespace as unknown as StockNamespace;
+  for (const socket of sockets.values()) socket._onclose("server shutting down");
 }
 
 /** `emit` of a namespace sends to clients; this calls its listeners. */

@@ -143,7 +143,7 @@ describe.each(pairs)("$server server, $client client", (pair) => {
     expect(await Promise.all(answers)).toEqual([["a"], ["b"]]);
   });
 
-  test("a server that cannot be reached is a connect_error, and the client goes on trying", async (context) => {
+  test("a server out of reach is a connect_error, and the client goes on trying", async (context) => {
     const { io, url } = await openServer(context, pair.server);
     const relay = await startRelay(context, { port: Number(new URL(url).port) });
     relay.refuse();
@@ -174,7 +174,7 @@ describe.each(pairs)("$server server, $client client", (pair) => {
     });
   });
 
-  test("a server is made from a port, from options and listen(), and from options and attach()", async (context) => {
+  test("a server is made from options, then listen() or attach()", async (context) => {
     const byListen = makeServer(context, pair.server);
     byListen.listen(0);
     const byAttach = makeServer(context, pair.server);

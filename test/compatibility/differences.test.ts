@@ -23,8 +23,8 @@ test("a Blob, a BigInt and a cycle are refused where they are emitted", async (c
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
   for (const value of [new Blob(["x"]), 1n, cycle]) {
-    expect(() => client.emit("event", value), String(value)).toThrow();
-    expect(() => server.emit("event", value), String(value)).toThrow();
+    expect(() => client.emit("event", value)).toThrow();
+    expect(() => server.emit("event", value)).toThrow();
   }
   expect((client as unknown as HoldfastClient).delivery.pending).toBe(0);
 });

@@ -19,7 +19,7 @@ describe.each(pairs)("$server server, $client client", (pair) => {
     expect(await reaches(down, 2)).toEqual([[[]], [null, "after"]]);
   });
 
-  test("binary arrives as Buffer on the server, from Buffer, ArrayBuffer, typed arrays, nested", async (context) => {
+  test("binary of any kind, nested too, arrives as Buffer on the server", async (context) => {
     const { server, client } = await both(context, pair);
     const up = record(server, "up");
     const bytes = Uint8Array.from([0, 1, 254, 255]);

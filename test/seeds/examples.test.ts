@@ -42,7 +42,7 @@ test("at most once (volatile): what is lost stays lost, and nothing comes twice"
   expect(seen).toEqual([1, 3]);
 });
 
-test("at least once: killed between the mail and its record, the order is done, with a second mail", async (context) => {
+test("at least once: killed between the mail and its record, there is a second mail", async (context) => {
   const { child, port, directory } = await start(context, "at-least-once");
   const client = makeClient(context, "Holdfast", `http://127.0.0.1:${port}`);
   const answer = client.emitWithAck("order", { mail: "ann@example.org", article: "a kettle" });

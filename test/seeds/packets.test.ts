@@ -29,7 +29,7 @@ test("every packet has an id: session and sequence up, stream and offset down", 
   expect(offsets).toEqual(receipts.map(({ offset }) => offset));
 });
 
-test("automatic acknowledgement: pending emits are confirmed and deleted, without a callback", async (context) => {
+test("automatic acknowledgement: emits without a callback are confirmed and deleted", async (context) => {
   const line = await openLine(context, (io) => {
     io.on("connection", (socket) => {
       socket.on("good", () => undefined);

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { eventually, until, within } from "../harness/until.ts";
 import { openLine } from "./line.ts";
 
-test("virtual connection: listeners attached once and their closures live through reconnects", async (context) => {
+test("virtual connection: listeners and their closures live through reconnects", async (context) => {
   let attached = 0;
   const line = await openLine(context, (io) => {
     io.on("session", (session) => {
@@ -28,7 +28,7 @@ test("virtual connection: listeners attached once and their closures live throug
   expect([attached, line.sessions.length]).toEqual([1, 1]);
 });
 
-test("virtual connection: suspend, resume and end say how it goes; connection runs each time", async (context) => {
+test("virtual connection: suspend, resume and end say how it goes", async (context) => {
   const said: string[] = [];
   const line = await openLine(context, (io) => {
     io.on("connection", (socket) => said.push(`connection ${socket.recovered ? "again" : "first"}`));
@@ -93,7 +93,7 @@ test("virtual connection: callbacks that wait live through reconnects, on both s
   expect([questions.length, asked.length]).toEqual([1, 1]);
 });
 
-test("virtual connection: what the server emits while the client is away arrives, in order", async (context) => {
+test("virtual connection: what is emitted while the client is away arrives, in order", async (context) => {
   const line = await openLine(context, () => undefined);
   const heard: number[] = [];
   line.client.on("tick", (tick: number) => heard.push(tick));
@@ -153,7 +153,7 @@ test("callbacks for callbacks from the client, six deep, the line cut at every d
   ]);
 });
 
-test("callbacks for callbacks from the server, to any depth: forty, through four reconnects", async (context) => {
+test("callbacks for callbacks from the server, forty deep, through four reconnects", async (context) => {
   const line = await openLine(context, () => undefined);
   const depths: number[] = [];
   const done = new Promise<number>((resolve) => {
