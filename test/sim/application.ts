@@ -1,0 +1,187 @@
+/** The application of the simulation: handlers of every kind, and what nodes publish by themselves. */
+
+import { currentRequest, RetryLater, type Server, type Socket } from "../../src/server/index.ts";
+import type { History } from "./history.ts";
+import type { Seeded } from "./seeded.ts";
+
+type Acknowledge = ((...values: unknown[]) => void) | undefined;
+
+export type Application = {
+  readonly io: Server;
+  readonly node: string;
+  readonly history: History;
+  readonly random: Seeded;
+  readonly rooms: readonly string[];
+  /** How often an event has been run on any node: `retry` handlers give in after some. */
+  readonly attempts: Map<string, number>;
+  /** False when nothing new is to be begun. */
+  readonly isBusy: () => boolean;
+};
+
+export function installApplication(application: Application): void {
+  const { io, history, node, random, rooms } = application;
+  io.on("connection", (socket) => {
+    const { room } = socket.handshake.auth as { room?: string };
+    if (room !== undefined) void Promise.resolve(socket.join(room)).catch(() => undefined);
+    socket.on("do", async (id: string, plan: string, _padding: string, acknowledge?: Acknowledge) => {
+      const { session, sequence } = currentRequest();
+      history.add({ kind: "run", node, session, sequence, id });
+      try {
+        await handle(application, socket, { id, plan, acknowledge });
+        history.add({ kind: "ran", node, session, sequence, id, how: "done" });
+      } catch (error) {
+        history.add({ kind: "ran", node, session, sequence, id, how: (error as Error).message });
+        throw error;
+      }
+    });
+  });
+  let count = 0;
+  const speak = () => {
+    if (!application.isBusy()) return;
+    count += 1;
+    const id = `${node}.${count}`;
+    const target = random.chance(0.2) ? io : io.to(random.pick(rooms));
+    publishing(application, id, target.publish("note", id, padding(random)));
+    if (random.chance(0.3)) askSomeone(application, `${id}q`);
+    setTimeout(speak, 200 + random.waiting(1_500, 10_000));
+  };
+  setTimeout(speak, random.whole(100, 1_500));
+}
+
+type Receipted = Promise<{ readonly stream: number; readonly offset: number; readonly epoch: string }>;
+
+function publishing({ history, node }: Application, id: string, receipt: Receipted): void {
+  receipt.then(
+    ({ stream, offset, epoch }) => history.add({ kind: "receipt", node, id, stream, offset, epoch }),
+    (error: unknown) => history.add({ kind: "unpublished", node, id, error: codeOf(error) }),
+  );
+}
+
+/** Asks one of the connected clients something, and waits for the answer. */
+function askSomeone({ io, history, node, random }: Application, id: string): void {
+  const sockets = [...io.sockets.sockets.values()];
+  if (sockets.length === 0) return;
+  const { session } = (random.pick(sockets) as unknown as Socket).delivery;
+  if (session === undefined) return;
+  history.add({ kind: "asked", node, session: session.id, id });
+  const note = (error: string, value: string) =>
+    history.add({ kind: "answered", node, session: session.id, id, error, value });
+  const asked = random.chance(0.5)
+    ? session.emitWithAck("question", id)
+    : session.timeout(random.whole(100, 20_000)).emitWithAck("question", id);
+  asked.then(
+    (value) => note("", String(value)),
+    (error: unknown) => note(codeOf(error), ""),
+  );
+}
+
+type Event = { readonly id: string; readonly plan: string; readonly acknowledge: Acknowledge };
+
+async function handle(application: Application, socket: Socket, event: Event): Promise<void> {
+  const { io, random, attempts } = application;
+  const { id, plan, acknowledge } = event;
+  const [kind = "", detail = ""] = plan.split(":");
+  const attempt = (attempts.get(id) ?? 0) + 1;
+  attempts.set(id, attempt);
+  const reply = () => acknowledge?.(`reply:${id}`);
+  switch (kind) {
+    case "plain":
+      reply();
+      return;
+    case "later":
+      await pause(random.whole(1, 400));
+      reply();
+      return;
+    case "publish":
+      await io.to(detail).publish("note", `${id}#0`, padding(random));
+      reply();
+      return;
+    case "emit":
+      io.to(detail).emit("note", `${id}#0`, "");
+      io.to(detail).emit("note", `${id}#1`, padding(random));
+      reply();
+      return;
+    case "slow":
+      await pause(random.whole(1, 300));
+      await io.to(detail).publish("note", `${id}#0`, "");
+      await pause(random.whole(1, 300));
+      io.emit("note", `${id}#1`, "");
+      reply();
+      return;
+    case "self":
+      socket.emit("note", `${id}#0`, padding(random));
+      reply();
+      return;
+    case "both":
+      await io.to(application.rooms as string[]).publish("note", `${id}#0`, "");
+      reply();
+      return;
+    case "others":
+      await io.to(detail).except(socket.id).publish("note", `${id}#0`, "");
+      reply();
+      return;
+    case "throw":
+      if (random.chance(0.5)) await pause(random.whole(1, 100));
+      throw Object.assign(new Error("no"), { code: "application_error" });
+    case "retry":
+      if (attempt <= Number(detail)) throw new RetryLater("not yet");
+      reply();
+      return;
+    case "hang":
+      return;
+    case "twice":
+      reply();
+      acknowledge?.("wrong");
+      return;
+    case "join":
+      await socket.join(detail);
+      reply();
+      return;
+    case "leave":
+      await socket.leave(detail);
+      reply();
+      return;
+    case "count":
+      socket.data["count"] = Number(socket.data["count"] ?? 0) + 1;
+      reply();
+      return;
+    default:
+      throw new Error(`unknown plan ${plan}`);
+  }
+}
+
+/** The plans of a handler; those with a colon want a room. */
+export const plans = [
+  "plain",
+  "plain",
+  "later",
+  "publish:",
+  "publish:",
+  "emit:",
+  "slow:",
+  "self",
+  "both",
+  "others:",
+  "throw",
+  "retry:2",
+  "hang",
+  "twice",
+  "join:",
+  "leave:",
+  "count",
+] as const;
+
+export function padding(random: Seeded): string {
+  return random.chance(0.1) ? "x".repeat(random.whole(200, 6_000)) : "";
+}
+
+export function codeOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return code ?? message ?? String(error);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,55 @@
+/** The verdict over a run, from its history alone. */
+
+import { checkDelivery } from "./check-delivery.ts";
+import { checkEvents } from "./check-events.ts";
+import type { History } from "./history.ts";
+import type { Figures } from "./run.ts";
+import type { World } from "./world.ts";
+
+export type Violation = { readonly guarantee: string; readonly what: string };
+
+export type Evidence = {
+  readonly history: History;
+  readonly world: World;
+  /** Whether everything had come to rest within the time allowed. */
+  readonly settled: boolean;
+  readonly figures: readonly Figures[];
+};
+
+export function check(evidence: Evidence): Violation[] {
+  const violations: Violation[] = [];
+  const report = (guarantee: string, what: string) => violations.push({ guarantee, what });
+  const { history, world, settled } = evidence;
+  for (const { what } of history.of("wrong")) report("uncaught", what);
+  if (!settled) report("liveness", describeUnsettled(world));
+  checkEvents(history, report);
+  checkDelivery(history, report, settled ? livePages(world) : []);
+  checkBounds(evidence, report);
+  return violations;
+}
+
+function livePages(world: World): string[] {
+  return world.seats.flatMap(({ page }) => (page === undefined ? [] : [page.name]));
+}
+
+function describeUnsettled(world: World): string {
+  const pages = world.seats.map(({ name, page }) =>
+    page === undefined ? `${name} has no page` : `${page.name} connected=${page.socket.connected} pending=${page.pending}`,
+  );
+  return pages.join(", ");
+}
+
+/** Once all is settled and confirmed, next to nothing is remembered. */
+function checkBounds({ figures, settled }: Evidence, report: Report): void {
+  if (!settled) return;
+  for (const { node, figures: found } of figures) {
+    if (found === undefined) {
+      report("liveness", `${node} does not answer for its figures`);
+      continue;
+    }
+    if (found.runningHandlers > 0) report("G7", `${node} has ${found.runningHandlers} handlers running`);
+    if (found.inboxDepth > found.sessions) report("G7", `${node} remembers ${found.inboxDepth} outcomes`);
+  }
+}
+
+export type Report = (guarantee: string, what: string) => void;

@@ -1,0 +1,114 @@
+/** What goes wrong, and when: each kind of fault of the plan, one after another at random moments. */
+
+import type { FaultKind } from "./plan.ts";
+import type { Seeded } from "./seeded.ts";
+import type { World } from "./world.ts";
+
+export class Faults {
+  readonly #world: World;
+  readonly #random: Seeded;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = world.timeline.random.fork();
+    if (world.plan.faults.length > 0) this.#soon();
+  }
+
+  #soon(): void {
+    const { timeline, plan } = this.#world;
+    timeline.later(this.#random.waiting(plan.faultEveryMs, plan.durationMs), () => {
+      if (!this.#world.busy) return;
+      const kind = this.#random.pick(plan.faults);
+      const detail = this.#happen(kind);
+      if (detail !== undefined) this.#world.history.add({ kind: "fault", what: kind, detail });
+      this.#soon();
+    });
+  }
+
+  /** Returns whom it hit, undefined when there was nobody to hit. */
+  #happen(kind: FaultKind): string | undefined {
+    switch (kind) {
+      case "storeSlow":
+        return this.#storeSlow();
+      case "storeRefuses":
+        return this.#storeRefuses();
+      case "crash":
+      case "crashMidway":
+      case "powerLoss":
+      case "freezeNode":
+      case "drain":
+        return this.#hitNode(kind);
+      default:
+        return this.#hitPage(kind);
+    }
+  }
+
+  #storeSlow(): string {
+    const { store, timeline } = this.#world;
+    const forMs = this.#random.whole(50, 4_000);
+    store.slowUntil = timeline.now + forMs;
+    return `${forMs} ms`;
+  }
+
+  #storeRefuses(): string {
+    const { store, timeline } = this.#world;
+    const forMs = this.#random.whole(10, 4_000);
+    store.refusesUntil = timeline.now + forMs;
+    return `${forMs} ms`;
+  }
+
+  #hitNode(kind: "crash" | "crashMidway" | "powerLoss" | "freezeNode" | "drain"): string | undefined {
+    const world = this.#world;
+    const live = world.liveNodes.filter(({ draining }) => !draining);
+    if (live.length === 0) return undefined;
+    const node = this.#random.pick(live);
+    switch (kind) {
+      case "crash":
+        world.crash(node, true);
+        break;
+      case "powerLoss":
+        world.crash(node, false);
+        break;
+      case "crashMidway":
+        node.process.outputsLeft = this.#random.whole(0, 12);
+        break;
+      case "drain":
+        world.drain(node);
+        break;
+      case "freezeNode":
+        node.process.frozenUntil = world.timeline.now + this.#random.pick([1_000, 10_000, 60_000]);
+        break;
+    }
+    return node.name;
+  }
+
+  #hitPage(kind: FaultKind): string | undefined {
+    const world = this.#world;
+    const { now } = world.timeline;
+    const seat = this.#random.pick(world.seats);
+    const { link, page } = seat;
+    if (page === undefined) return undefined;
+    switch (kind) {
+      case "offline":
+        seat.offlineUntil = now + this.#random.whole(100, 10_000);
+        link?.reset();
+        break;
+      case "freezePage":
+        page.owner.frozenUntil = now + this.#random.pick([1_000, 10_000, 60_000]);
+        break;
+      case "reload":
+        world.reload(seat, false);
+        break;
+      case "reloadSaved":
+        world.reload(seat, true);
+        break;
+      default:
+        if (link === undefined || !link.open) return undefined;
+        if (kind === "reset") link.reset();
+        if (kind === "halfOpenToServer" || kind === "halfOpenBoth") link.toServer.cut = true;
+        if (kind === "halfOpenToClient" || kind === "halfOpenBoth") link.toClient.cut = true;
+        if (kind === "stall") link.stall(now + this.#random.whole(50, 12_000));
+    }
+    return page.name;
+  }
+}

@@ -1,0 +1,78 @@
+/** What happened in a run, as the checkers and people read it. Nothing in it comes from the code under test's inside. */
+
+export type Fact =
+  | { kind: "fault"; what: string; detail: string }
+  | { kind: "node"; node: string; what: "start" | "crash" | "drain" | "closed" }
+  | { kind: "page"; page: string; what: "open" | "gone" }
+  | { kind: "connect"; page: string; session: string; resumed: boolean; generation: number }
+  | { kind: "disconnect"; page: string; reason: string }
+  | { kind: "emit"; page: string; session: string; sequence: number; id: string; plan: string }
+  | { kind: "renumbered"; page: string; session: string; from: number; to: number }
+  | { kind: "settled"; page: string; session: string; sequence: number; error: string; value: string }
+  | { kind: "shown"; page: string; session: string; stream: number; offset: number; id: string; aside: string }
+  | {
+      kind: "gap";
+      page: string;
+      session: string;
+      stream: number;
+      from: number;
+      to: number;
+      reason: string;
+    }
+  | { kind: "refused"; page: string; session: string; code: string }
+  | { kind: "run"; node: string; session: string; sequence: number; id: string }
+  | { kind: "ran"; node: string; session: string; sequence: number; id: string; how: string }
+  | { kind: "receipt"; node: string; id: string; stream: number; offset: number; epoch: string }
+  | { kind: "unpublished"; node: string; id: string; error: string }
+  | { kind: "asked"; node: string; session: string; id: string }
+  | { kind: "answered"; node: string; session: string; id: string; error: string; value: string }
+  // What the store has committed.
+  | {
+      kind: "appended";
+      stream: number;
+      key: string;
+      epoch: string;
+      offset: number;
+      id: string;
+      except: readonly string[];
+    }
+  | { kind: "recorded"; session: string; sequence: number; status: string }
+  | { kind: "opened"; session: string; stream: number; base: number }
+  | { kind: "resumed"; session: string; generation: number; node: string }
+  | { kind: "ended"; session: string; why: "ended" | "expired" }
+  | { kind: "joined"; session: string; room: string; stream: number; base: number; head: number }
+  | { kind: "left"; session: string; room: string; head: number }
+  | { kind: "trimmed"; stream: number; low: number }
+  | { kind: "wrong"; what: string };
+
+export type Line = { readonly at: number; readonly fact: Fact };
+
+export class History {
+  readonly lines: Line[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  add(fact: Fact): void {
+    this.lines.push({ at: this.#now(), fact });
+  }
+
+  of<K extends Fact["kind"]>(kind: K): Extract<Fact, { kind: K }>[] {
+    const found: Extract<Fact, { kind: K }>[] = [];
+    for (const { fact } of this.lines) if (fact.kind === kind) found.push(fact as Extract<Fact, { kind: K }>);
+    return found;
+  }
+
+  /** One line per fact; the same seed gives the same text. */
+  text(): string {
+    return this.lines.map(narrate).join("\n");
+  }
+}
+
+export function narrate({ at, fact }: Line): string {
+  const { kind, ...rest } = fact;
+  const parts = Object.entries(rest).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return `${(at / 1000).toFixed(4).padStart(9)} ${kind.padEnd(11)} ${parts.join(" ")}`;
+}

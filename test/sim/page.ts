@@ -1,0 +1,165 @@
+/** A page: a process with one client, its user, and what the browser keeps for it over a reload. */
+
+import { io, type Socket } from "../../src/client/index.ts";
+import { codeOf, padding, plans } from "./application.ts";
+import type { History } from "./history.ts";
+import type { Plan } from "./plan.ts";
+import type { Seeded } from "./seeded.ts";
+import { pageTransport, type Dialer } from "./transports.ts";
+import type { Process } from "./virtual-time.ts";
+
+/** The tab's storage, as far as a page keeps something there. */
+export type Place = Map<string, string>;
+
+export type PageOptions = {
+  readonly name: string;
+  readonly owner: Process;
+  readonly dialer: Dialer;
+  readonly history: History;
+  readonly random: Seeded;
+  readonly plan: Plan;
+  readonly place: Place | undefined;
+  readonly nextId: () => string | undefined;
+};
+
+export class Page {
+  readonly name: string;
+  readonly owner: Process;
+  readonly place: Place | undefined;
+  readonly #options: PageOptions;
+  readonly #listeners = new Map<string, () => void>();
+  readonly socket: Socket;
+
+  /** Has to be called as the page's process. */
+  constructor(options: PageOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.owner = options.owner;
+    this.place = options.place;
+    this.socket = this.#inBrowser(() => this.#connect());
+    this.#listen();
+    this.#emitSoon();
+  }
+
+  get pending(): number {
+    return this.socket.delivery.pending;
+  }
+
+  /** The page goes away; what it saves it saves now. */
+  hide(): void {
+    this.#listeners.get("pagehide")?.();
+  }
+
+  #connect(): Socket {
+    const { dialer, plan, random, place } = this.#options;
+    const persist = place && {
+      load: (key: string) => place.get(key) ?? null,
+      save: (key: string, text: string) => void place.set(key, text),
+      remove: (key: string) => void place.delete(key),
+    };
+    return io("http://simulated", {
+      forceNew: true,
+      transports: [pageTransport(dialer)] as never,
+      auth: random.chance(0.8) ? { room: random.pick(plan.rooms) } : {},
+      reconnectionDelay: random.pick([50, 500]),
+      reconnectionDelayMax: random.pick([500, 5_000]),
+      delivery: {
+        acknowledgeDelayMs: random.pick([10, 1_000]),
+        ...(persist === undefined ? {} : { persist }),
+      },
+    });
+  }
+
+  /** The client looks for a document while it connects, and keeps what it registers there. */
+  #inBrowser<T>(run: () => T): T {
+    const scope = globalThis as Record<string, unknown>;
+    const addEventListener = (event: string, listener: () => void) => this.#listeners.set(event, listener);
+    const removeEventListener = () => undefined;
+    scope["document"] = { visibilityState: "visible", addEventListener, removeEventListener };
+    Object.assign(scope, { addEventListener, removeEventListener });
+    try {
+      return run();
+    } finally {
+      for (const name of ["document", "addEventListener", "removeEventListener"]) delete scope[name];
+    }
+  }
+
+  #listen(): void {
+    const { socket, name: page } = this;
+    const { history } = this.#options;
+    const session = () => socket.delivery.session?.id ?? "";
+    socket.on("connect", () => {
+      const { id = "", generation = 0 } = socket.delivery.session ?? {};
+      history.add({ kind: "connect", page, session: id, resumed: socket.recovered, generation });
+    });
+    socket.on("disconnect", (reason: string) => history.add({ kind: "disconnect", page, reason }));
+    const show = (id: string, aside: string) => {
+      const { stream = 0, offset = 0 } = socket.delivery.entry ?? {};
+      history.add({ kind: "shown", page, session: session(), stream, offset, id, aside });
+    };
+    socket.on("note", (id: string) => show(id, ""));
+    socket.on("question", (id: string, answer: (value: string) => void) => {
+      show(id, "question");
+      answer(`answer:${id}`);
+    });
+    socket.delivery.on("gap", ({ stream, from, to, reason }) =>
+      history.add({ kind: "gap", page, session: session(), stream, from, to, reason }),
+    );
+    socket.delivery.on("renumbered", ({ from, to }) =>
+      history.add({ kind: "renumbered", page, session: session(), from, to }),
+    );
+    socket.delivery.on("refused", ({ code }) =>
+      history.add({ kind: "refused", page, session: session(), code }),
+    );
+    socket.delivery.on("settled", ({ sequence, error, values }) =>
+      history.add({
+        kind: "settled",
+        page,
+        session: session(),
+        sequence,
+        error: error === undefined ? "" : codeOf(error),
+        value: String(values[0] ?? ""),
+      }),
+    );
+  }
+
+  #emitSoon(): void {
+    const { random, plan } = this.#options;
+    const every = plan.durationMs / plan.eventsPerPage;
+    setTimeout(
+      () => {
+        const burst = random.chance(0.2) ? random.whole(2, 8) : 1;
+        for (let index = 0; index < burst; index++) this.#emit();
+        this.#emitSoon();
+      },
+      1 + random.waiting(every, plan.durationMs),
+    );
+  }
+
+  #emit(): void {
+    const { random, plan, history, nextId } = this.#options;
+    const id = nextId();
+    if (id === undefined) return;
+    const { socket } = this;
+    const kind = random.pick(plans);
+    const what = kind.endsWith(":") ? kind + random.pick(plan.rooms) : kind;
+    const text = random.chance(plan.large) ? "y".repeat(random.whole(300, 20_000)) : padding(random);
+    const aside = random.chance(plan.aside);
+    const wantsReply = kind === "hang" || random.chance(0.7);
+    const emitter = aside ? socket.delivery.aside() : socket;
+    const isTimed = random.chance(plan.deadlines);
+    const timed = isTimed ? emitter.timeout(random.whole(50, 5_000)) : emitter;
+    const event = random.chance(0.03) ? "nobody" : "do";
+    // `settled` tells how it ended; the callback is here so that a reply is asked for.
+    if (wantsReply) timed.emit(event, id, what, text, () => undefined);
+    else timed.emit(event, id, what, text);
+    history.add({
+      kind: "emit",
+      page: this.name,
+      session: socket.delivery.session?.id ?? "",
+      sequence: socket.delivery.lastSequence,
+      id,
+      plan: `${event === "nobody" ? "nobody" : what}${aside ? " aside" : ""}${wantsReply ? " reply" : ""}${isTimed ? " deadline" : ""}`,
+    });
+  }
+}

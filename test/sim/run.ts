@@ -1,0 +1,87 @@
+/** One run: the world of a seed with its faults, then without them until everything has settled, then the checkers. */
+
+import { check, type Violation } from "./checkers.ts";
+import { Faults } from "./faults.ts";
+import { History } from "./history.ts";
+import { planOf, type Plan } from "./plan.ts";
+import { World } from "./world.ts";
+import { running, Timeline } from "./virtual-time.ts";
+
+export type RunResult = {
+  readonly seed: number;
+  readonly plan: Plan;
+  readonly history: History;
+  readonly violations: readonly Violation[];
+  /** Events that clients emitted. */
+  readonly events: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+};
+
+export async function runSeed(seed: number): Promise<RunResult> {
+  const plan = planOf(seed);
+  const timeline = new Timeline(seed);
+  const history = new History(() => timeline.now);
+  running.timeline = timeline;
+  timeline.onUncaught = (error) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    history.add({ kind: "wrong", what: text.split("\n").slice(0, 4).join(" | ") });
+  };
+  const world = new World(plan, timeline, history);
+  const faults = new Faults(world);
+  await timeline.drive(() => timeline.now >= plan.durationMs || timeline.steps > stepsMax);
+  world.heal();
+  void faults;
+  history.add({ kind: "fault", what: "none", detail: "all is well from here on" });
+  const deadline = timeline.now + settleMs;
+  let next = timeline.now;
+  let settled = false;
+  await timeline.drive(() => {
+    if (timeline.now >= deadline || timeline.steps > 2 * stepsMax) return true;
+    if (timeline.now < next) return false;
+    next = timeline.now + 500;
+    settled = isSettled(world);
+    return settled;
+  });
+  // What is still under way after everything looks settled: late announcements, confirmations, low-water marks.
+  const end = timeline.now + quietMs;
+  await timeline.drive(() => timeline.now >= end);
+  const figures = await Promise.all(figuresOf(world, timeline));
+  const violations = check({ history, world, settled, figures });
+  return {
+    seed,
+    plan,
+    history,
+    violations,
+    events: world.events,
+    steps: timeline.steps,
+    virtualMs: timeline.now,
+  };
+}
+
+function isSettled(world: World): boolean {
+  return world.seats.every(({ page }) => page?.socket.connected === true && page.pending === 0);
+}
+
+/** Figures come through the node's store queue, which needs time to go on. */
+function figuresOf(world: World, timeline: Timeline) {
+  return world.liveNodes.map(async (node) => {
+    let figures: Awaited<ReturnType<NonNullable<typeof node.server>["delivery"]["figures"]>> | undefined;
+    timeline.for(node.process, 0, () => {
+      void node.server?.delivery.figures().then((value) => {
+        figures = value;
+      });
+    });
+    const until = timeline.now + 70_000;
+    await timeline.drive(() => figures !== undefined || timeline.now > until);
+    return { node: node.name, figures };
+  });
+}
+
+export type Figures = Awaited<ReturnType<typeof figuresOf>[number]>;
+
+/** A run that gets nowhere is ended by this, and fails for not having settled. */
+const stepsMax = 150_000;
+/** Frozen nodes wake after 60 s at the latest; half-open links are found within 14 s, then come reconnects. */
+const settleMs = 180_000;
+const quietMs = 15_000;

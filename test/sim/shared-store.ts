@@ -1,0 +1,201 @@
+/**
+ * The store of a simulated installation: one memory engine, and for every node a commit queue in front of it, as
+ * several processes have on one database. Between queue and engine stands what goes wrong in between.
+ */
+
+import { parseJson } from "../../src/protocol/frames.ts";
+import type { Engine } from "../../src/store/commit-queue.ts";
+import { DeliveryError } from "../../src/protocol/errors.ts";
+import { MemoryEngine } from "../../src/store/memory.ts";
+import { entriesOf, type Operation, type Result } from "../../src/store/operation.ts";
+import type { CommittedEntry, Membership, ResumeResult, Store, StreamHead } from "../../src/store/port.ts";
+import { queuedStore } from "../../src/store/queued-store.ts";
+import type { History } from "./history.ts";
+import type { Seeded } from "./seeded.ts";
+import type { Process, Timeline } from "./virtual-time.ts";
+
+export type StoreFaults = {
+  readonly latencyMs: () => number;
+  /** What other nodes hear of a commit: probabilities per node and commit. */
+  readonly announcementLost: number;
+  readonly announcementLate: number;
+  readonly announcementTwice: number;
+};
+
+type Listener = (entries: readonly CommittedEntry[]) => void;
+
+export class SharedStore {
+  readonly #timeline: Timeline;
+  readonly #history: History;
+  readonly #random: Seeded;
+  readonly #engine: MemoryEngine;
+  faults: StoreFaults;
+  /** Commits fail until then. */
+  refusesUntil = 0;
+  /** Commits take until then at least. */
+  slowUntil = 0;
+  readonly #listeners = new Map<Process, Listener>();
+  readonly #lows = new Map<number, number>();
+
+  constructor(options: {
+    readonly timeline: Timeline;
+    readonly history: History;
+    readonly random: Seeded;
+    readonly faults: StoreFaults;
+  }) {
+    const { timeline, history, random, faults } = options;
+    this.#timeline = timeline;
+    this.#history = history;
+    this.#random = random;
+    this.faults = faults;
+    let epochs = 0;
+    this.#engine = new MemoryEngine({ newEpoch: () => `epoch${(epochs += 1)}` });
+  }
+
+  /** The store as one process opens it. */
+  openFor(owner: Process): Store {
+    const engine: Engine = {
+      durability: "memory",
+      commit: (operations) => this.#carry(owner, operations),
+      close: () => Promise.resolve(),
+    };
+    const store = queuedStore(engine, { queueLimit: 10_000, queueBytesLimit: 64 * 1024 * 1024 });
+    const { onCommitted } = store;
+    store.onCommitted = (listener) => {
+      this.#listeners.set(owner, listener);
+      onCommitted.call(store, listener);
+    };
+    return store;
+  }
+
+  figures(): Promise<readonly Result[]> {
+    return this.#engine.commit([{ kind: "figures", request: undefined }]);
+  }
+
+  heads(keys: readonly string[]): Promise<readonly Result[]> {
+    return this.#engine.commit([{ kind: "heads", request: keys }]);
+  }
+
+  /** There and back: a process may die before its commit, or between the commit and hearing of it. */
+  #carry(owner: Process, operations: readonly Operation[]): Promise<readonly Result[]> {
+    return new Promise((resolve, reject) => {
+      if (!owner.output()) return;
+      const { now } = this.#timeline;
+      const delayMs = Math.max(this.faults.latencyMs(), this.slowUntil - now);
+      this.#timeline.later(delayMs, () => {
+        const backMs = this.faults.latencyMs();
+        if (!owner.alive && this.#random.chance(0.5)) return;
+        if (this.#timeline.now < this.refusesUntil) {
+          const error = new DeliveryError("store_unavailable", { detail: "simulated" });
+          this.#timeline.for(owner, backMs, () => reject(error));
+          return;
+        }
+        void this.#engine.commit(operations).then(
+          (results) => {
+            this.#committed(owner, operations, results);
+            this.#timeline.for(owner, backMs, () => resolve(results));
+          },
+          (error: unknown) =>
+            this.#timeline.for(owner, backMs, () =>
+              reject(error instanceof Error ? error : new Error(String(error))),
+            ),
+        );
+      });
+    });
+  }
+
+  #committed(owner: Process, operations: readonly Operation[], results: readonly Result[]): void {
+    const entries: CommittedEntry[] = [];
+    for (const [index, operation] of operations.entries()) {
+      const result = results[index] as Result;
+      this.#note(operation, result);
+      if (operation.kind === "append") entries.push(...entriesOf(operation, result));
+    }
+    if (entries.length > 0) this.#announce(owner, entries);
+  }
+
+  /** To the other nodes; a node hears of its own commits from its own queue. */
+  #announce(publisher: Process, entries: readonly CommittedEntry[]): void {
+    for (const [node, listener] of this.#listeners) {
+      if (node === publisher || !node.alive) continue;
+      const { announcementLost, announcementLate, announcementTwice } = this.faults;
+      const times = this.#random.chance(announcementLost) ? 0 : this.#random.chance(announcementTwice) ? 2 : 1;
+      for (let time = 0; time < times; time++) {
+        const late = this.#random.chance(announcementLate) ? this.#random.waiting(800, 4_000) : 0;
+        this.#timeline.for(node, this.faults.latencyMs() + late, () => listener(entries));
+      }
+    }
+  }
+
+  #note(operation: Operation, result: Result): void {
+    const history = this.#history;
+    switch (operation.kind) {
+      case "append":
+        for (const entry of entriesOf(operation, result)) {
+          const { stream, key, epoch, offset, payload, except = [] } = entry;
+          history.add({ kind: "appended", stream, key, epoch, offset, id: idOf(payload), except });
+        }
+        return;
+      case "record": {
+        const { session, outcome } = operation.request;
+        if (!(result as { ok: boolean }).ok) return;
+        history.add({ kind: "recorded", session, sequence: outcome.sequence, status: outcome.status });
+        return;
+      }
+      case "openSession": {
+        const { head, base } = result as Membership;
+        const { session } = operation.request;
+        history.add({ kind: "opened", session, stream: head.stream, base: base.offset });
+        return;
+      }
+      case "resumeSession": {
+        const resumed = result as ResumeResult;
+        const { session, node } = operation.request;
+        if (resumed.ok) history.add({ kind: "resumed", session, generation: resumed.generation, node });
+        return;
+      }
+      case "endSession":
+        history.add({ kind: "ended", session: operation.request.session, why: "ended" });
+        return;
+      case "join": {
+        const joined = result as { ok: boolean; membership?: Membership };
+        if (!joined.ok || joined.membership === undefined) return;
+        const { room, head, base } = joined.membership;
+        const { session } = operation.request;
+        const { stream, head: last } = head;
+        history.add({ kind: "joined", session, room, stream, base: base.offset, head: last });
+        return;
+      }
+      case "leave": {
+        const { session, room } = operation.request;
+        if ((result as { ok: boolean }).ok) history.add({ kind: "left", session, room, head: 0 });
+        return;
+      }
+      case "read":
+        this.#noteLow((result as { head: StreamHead | undefined }).head);
+        return;
+      case "heads":
+        for (const head of result as readonly (StreamHead | undefined)[]) this.#noteLow(head);
+        return;
+      case "sweep":
+        for (const session of (result as { expiredSessions: readonly string[] }).expiredSessions) {
+          history.add({ kind: "ended", session, why: "expired" });
+        }
+        return;
+      default:
+    }
+  }
+
+  #noteLow(head: StreamHead | undefined): void {
+    if (head === undefined || head.low === (this.#lows.get(head.stream) ?? 1)) return;
+    this.#lows.set(head.stream, head.low);
+    this.#history.add({ kind: "trimmed", stream: head.stream, low: head.low });
+  }
+}
+
+/** Every event of the simulation has its id as the first argument. */
+function idOf(payload: string): string {
+  const [values] = [parseJson(payload) as unknown[]];
+  const [event, id] = Array.isArray(values) ? values : [];
+  return typeof id === "string" ? id : `?${String(event)}`;
+}

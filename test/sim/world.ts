@@ -1,0 +1,234 @@
+/** One simulated installation: nodes, pages, the network between them and the store behind them. */
+
+import { installApplication } from "./application.ts";
+import { Server } from "../../src/server/index.ts";
+import type { History } from "./history.ts";
+import { Link, type LinkEnd } from "./network.ts";
+import { Page, type Place } from "./page.ts";
+import type { Plan } from "./plan.ts";
+import { SharedStore } from "./shared-store.ts";
+import { SimulatedEngine } from "./transports.ts";
+import { Process, type Timeline } from "./virtual-time.ts";
+
+export type Node = {
+  readonly name: string;
+  readonly process: Process;
+  /** Undefined until the process has started. */
+  server: Server | undefined;
+  engine: SimulatedEngine | undefined;
+  readonly links: Set<Link>;
+  draining: boolean;
+};
+
+export type Seat = {
+  readonly name: string;
+  page: Page | undefined;
+  link: Link | undefined;
+  /** Cannot be reached, and reaches nobody, until then. */
+  offlineUntil: number;
+};
+
+export class World {
+  readonly plan: Plan;
+  readonly timeline: Timeline;
+  readonly history: History;
+  readonly store: SharedStore;
+  readonly nodes: Node[] = [];
+  readonly seats: Seat[] = [];
+  /** False in the liveness phase: nothing new is begun. */
+  busy = true;
+  readonly #attempts = new Map<string, number>();
+  #nodesStarted = 0;
+  #pagesOpened = 0;
+  #events = 0;
+
+  constructor(plan: Plan, timeline: Timeline, history: History) {
+    this.plan = plan;
+    this.timeline = timeline;
+    this.history = history;
+    const random = timeline.random.fork();
+    this.store = new SharedStore({
+      timeline,
+      history,
+      random,
+      faults: {
+        latencyMs: () => random.next() * plan.storeLatencyMs,
+        announcementLost: plan.announcementLost,
+        announcementLate: plan.announcementLate,
+        announcementTwice: plan.announcementTwice,
+      },
+    });
+    for (let index = 0; index < plan.nodes; index++) this.startNode();
+    for (let index = 0; index < plan.pages; index++) {
+      const seat: Seat = { name: `c${index}`, page: undefined, link: undefined, offlineUntil: 0 };
+      this.seats.push(seat);
+      this.openPage(seat, this.timeline.random.chance(0.5) ? new Map() : undefined);
+    }
+  }
+
+  get events(): number {
+    return this.#events;
+  }
+
+  get liveNodes(): Node[] {
+    return this.nodes.filter(({ process }) => process.alive);
+  }
+
+  startNode(): void {
+    const name = `n${this.#nodesStarted.toString(36).padStart(2, "0")}`;
+    this.#nodesStarted += 1;
+    const { plan, timeline } = this;
+    const process = new Process(name);
+    if (plan.skewMs > 0) process.skewMs = timeline.random.whole(-plan.skewMs, plan.skewMs);
+    const node: Node = { name, process, server: undefined, engine: undefined, links: new Set(), draining: false };
+    process.died = () => timeline.later(0, () => this.#buryNode(node, true));
+    this.nodes.push(node);
+    timeline.for(process, 0, () => {
+      this.history.add({ kind: "node", node: name, what: "start" });
+      const timing = { pingInterval: 8_000, pingTimeout: 6_000 };
+      const server = new Server({
+        ...timing,
+        serveClient: false,
+        delivery: {
+          ...plan.delivery,
+          store: this.store.openFor(process),
+          node: name,
+          ...(plan.trims ? { retention: { entriesPerStream: 5 } } : {}),
+        },
+      });
+      const engine = new SimulatedEngine(process, timing);
+      server.bind(engine);
+      node.server = server;
+      node.engine = engine;
+      installApplication({
+        io: server,
+        node: name,
+        history: this.history,
+        random: timeline.random.fork(),
+        rooms: plan.rooms,
+        attempts: this.#attempts,
+        isBusy: () => this.busy,
+      });
+    });
+  }
+
+  /** The process ends at once. With `tell`, the machine lives on and its clients' connections are reset. */
+  crash(node: Node, tell: boolean): void {
+    node.process.alive = false;
+    this.#buryNode(node, tell);
+  }
+
+  /** Lets go of its clients in order, then ends. */
+  drain(node: Node): void {
+    node.draining = true;
+    this.history.add({ kind: "node", node: node.name, what: "drain" });
+    this.timeline.for(node.process, 0, () => {
+      void node.server?.delivery.close({ handlersTimeoutMs: 3_000 }).then(() => {
+        this.history.add({ kind: "node", node: node.name, what: "closed" });
+        this.timeline.later(0, () => {
+          node.process.alive = false;
+          for (const link of node.links) link.reset();
+          this.#replaceSoon();
+        });
+      });
+    });
+  }
+
+  openPage(seat: Seat, place: Place | undefined): void {
+    this.#pagesOpened += 1;
+    const name = `${seat.name}p${this.#pagesOpened}`;
+    const owner = new Process(name);
+    this.timeline.for(owner, this.timeline.random.whole(0, 500), () => {
+      this.history.add({ kind: "page", page: name, what: "open" });
+      const dial = (end: LinkEnd, done: (link: Link | undefined) => void) => this.#dial(seat, end, done);
+      seat.page = new Page({
+        name,
+        owner,
+        dialer: { owner, dial },
+        history: this.history,
+        random: this.timeline.random.fork(),
+        plan: this.plan,
+        place,
+        nextId: () => (this.busy ? `e${(this.#events += 1)}` : undefined),
+      });
+    });
+  }
+
+  /** `saved`: the browser keeps the page's storage, and gives it to the next one. */
+  reload(seat: Seat, saved: boolean): void {
+    const { page } = seat;
+    if (page === undefined) return;
+    this.timeline.for(page.owner, 0, () => {
+      if (saved) page.hide();
+      page.owner.alive = false;
+      this.history.add({ kind: "page", page: page.name, what: "gone" });
+      seat.link?.toServer.end();
+      if (seat.link !== undefined) seat.link.toClient.over = true;
+      seat.page = undefined;
+      const place = page.place ?? new Map<string, string>();
+      if (!saved) place.clear();
+      this.openPage(seat, place);
+    });
+  }
+
+  /** Ends all that is wrong, and starts what is down. */
+  heal(): void {
+    this.busy = false;
+    const { now } = this.timeline;
+    this.store.refusesUntil = 0;
+    this.store.slowUntil = 0;
+    this.store.faults = {
+      ...this.store.faults,
+      announcementLost: 0,
+      announcementLate: 0,
+      announcementTwice: 0,
+    };
+    for (const seat of this.seats) {
+      seat.offlineUntil = 0;
+      if (seat.page !== undefined) seat.page.owner.frozenUntil = Math.min(seat.page.owner.frozenUntil, now);
+    }
+    for (const { process } of this.nodes) process.outputsLeft = Number.POSITIVE_INFINITY;
+  }
+
+  #dial(seat: Seat, end: LinkEnd, done: (link: Link | undefined) => void): void {
+    const { timeline, plan } = this;
+    const { random } = timeline;
+    const latencyMs = () => plan.latencyMs * (0.5 + random.next());
+    const fail = () => void timeline.for(end.owner, latencyMs() * 2, () => done(undefined));
+    const able = this.liveNodes.filter(({ draining, engine }) => !draining && engine !== undefined);
+    if (timeline.now < seat.offlineUntil || able.length === 0) {
+      fail();
+      return;
+    }
+    const node = random.pick(able);
+    const { charactersPerMs, bufferCharacters } = plan;
+    const traits = { latencyMs, charactersPerMs, bufferCharacters };
+    const link = new Link(timeline, traits, { page: end.owner, node: node.process });
+    timeline.later(latencyMs(), () => {
+      if (!node.process.alive || timeline.now < seat.offlineUntil) {
+        fail();
+        return;
+      }
+      seat.link = link;
+      node.links.add(link);
+      link.toClient.to = end;
+      timeline.for(node.process, 0, () => {
+        link.toClient.tell(() => done(link));
+        node.engine?.accept(link, () => link.toClient.end());
+      });
+    });
+  }
+
+  #buryNode(node: Node, tell: boolean): void {
+    this.history.add({ kind: "node", node: node.name, what: "crash" });
+    for (const link of node.links) {
+      if (tell) link.reset();
+      else link.toClient.cut = true;
+    }
+    this.#replaceSoon();
+  }
+
+  #replaceSoon(): void {
+    this.timeline.later(this.timeline.random.whole(10, 3_000), () => this.startNode());
+  }
+}
