@@ -32,6 +32,22 @@ test("G1 G4 a recorded reply that never arrived is given again after a crash", a
   expect(node.handled()).toHaveLength(1);
 });
 
+test("G1 G4 replies to a whole window come with the resume, and the next window fits", async (context) => {
+  const windowEvents = 8;
+  const node = await startNode(context, { delivery: { windowEvents } });
+  const relay = await startRelay(context, node);
+  const ann = await openClient(context, relay.url, { name: "ann" });
+  relay.latest.toClient.hold();
+  const ids = Array.from({ length: 6 * windowEvents }, (_, index) => index + 1);
+  const answers = Promise.all(ids.map((id) => ann.call({ id })));
+  await until(() => node.handled().length === windowEvents, { what: "a whole window is handled" });
+  await node.status();
+  relay.resetAll();
+  await answers;
+  expect(node.handled().map((call) => call.id)).toEqual(ids);
+  expect({ connects: ann.connects.length, refused: ann.refused }).toEqual({ connects: 2, refused: [] });
+});
+
 test("G4 a callback of the server survives the client's reconnect", async (context) => {
   const node = await startNode(context);
   const relay = await startRelay(context, node);
