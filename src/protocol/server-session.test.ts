@@ -99,6 +99,7 @@ test("G1 an outcome that was not recorded makes the event run again; given up me
   session.handleFrame(["ca", 1]);
   expect(said(session)).toEqual(["run 1", "record 1 ok", '["ag",1,20]', "record 1 expired"]);
   session.handleRecorded({ sequence: 1, status: "expired", body: "" });
+  expect(session.depth).toBe(1);
   session.handleRetry(1, 20);
   session.handleOutcome({ sequence: 1, status: "ok", body: "" });
   expect(said(session)).toEqual(['["ex",1]']);
