@@ -46,8 +46,8 @@ export type Call = {
   readonly delayMs?: number;
   /** The handler publishes the id to this room, or to these as one event, before it answers. */
   readonly publishTo?: string | string[];
-  /** The handler throws RetryLater. */
-  readonly later?: boolean;
+  /** The answer carries so many characters more. */
+  readonly answerCharacters?: number;
 };
 
 /** The room of an entry that was published to several is "several". */

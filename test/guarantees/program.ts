@@ -12,7 +12,6 @@ import {
   DeliveryError,
   type DeliveryOptions,
   type Receipt,
-  RetryLater,
   Server,
   type Session,
   type Socket,
@@ -74,7 +73,6 @@ io.on("connection", (socket) => {
   };
   socket.on("call", async (call: Call, acknowledge?: (answer: unknown) => void) => {
     record(call);
-    if (call.later === true) throw new RetryLater("not now", { delayMs: 50 });
     const room = typeof call.publishTo === "string" ? call.publishTo : "several";
     const entry = { room, id: call.id, from: name };
     // Both ways of publishing have to survive a crash in front of, between and behind them.
@@ -82,7 +80,8 @@ io.on("connection", (socket) => {
       await io.to(call.publishTo).publish("entry", entry);
     else if (call.publishTo !== undefined) io.to(call.publishTo).emit("entry", entry);
     if (call.delayMs !== undefined) await pause(call.delayMs);
-    acknowledge?.({ id: call.id, pid: process.pid, ...fingerprint(call.payload) });
+    const padding = "a".repeat(call.answerCharacters ?? 0);
+    acknowledge?.({ id: call.id, pid: process.pid, padding, ...fingerprint(call.payload) });
   });
   socket.on("where am I", (acknowledge: (answer: unknown) => void) => {
     acknowledge({ id: socket.id, rooms: [...socket.rooms], data: socket.data });
