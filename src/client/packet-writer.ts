@@ -64,5 +64,8 @@ export class PacketWriter {
   }
 }
 
-/** A packet stays, at six bytes for the worst character, below Socket.IO's limit of 1 MB. */
-const packetCharacters = 131_072;
+/**
+ * A packet arrives as a whole or not at all, and a link that shows no sign of life for 14 s is given up: a larger one
+ * would never get over a slow link, however often it is sent.
+ */
+const packetCharacters = 16_384;

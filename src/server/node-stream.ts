@@ -125,7 +125,7 @@ export class NodeStream {
     let characters = 0;
     for (const [index, { payload }] of entries.entries()) {
       characters += payload.length;
-      if (characters < livePageCharacters && index < entries.length - 1) continue;
+      if (characters < packetCharacters && index < entries.length - 1) continue;
       this.#deliverPage(entries.slice(start, index + 1));
       start = index + 1;
       characters = 0;
@@ -245,11 +245,23 @@ export class Member {
   /** Writes entries in a packet of their own; those that the session is excluded from only as an offset. */
   write(entries: readonly Entry[]): void {
     const { host } = this.stream;
-    const texts = entries.map((entry) =>
-      entry.except !== undefined && host.excludes(this.session, entry.except)
-        ? skipText(entry.offset)
-        : entryText(entry),
-    );
+    let texts: string[] = [];
+    let characters = 0;
+    for (const entry of entries) {
+      const skipped = entry.except !== undefined && host.excludes(this.session, entry.except);
+      const text = skipped ? skipText(entry.offset) : entryText(entry);
+      if (texts.length > 0 && characters + text.length > packetCharacters) {
+        this.#writePacket(texts);
+        texts = [];
+        characters = 0;
+      }
+      texts.push(text);
+      characters += text.length;
+    }
+    this.#writePacket(texts);
+  }
+
+  #writePacket(texts: readonly string[]): void {
     this.connection.queue(serverFrame.entries(this.stream.id, texts.join(",")));
     this.connection.flush();
   }
@@ -346,7 +358,10 @@ function joinEntries(entries: readonly Entry[]): string {
 const heldEntriesLimit = 1_024;
 /** Empty pages in a row after which the next read waits. */
 const emptyReadsMax = 3;
-/** A page on the live path, the size of a packet of the client; one larger entry makes a page of its own. */
-const livePageCharacters = 131_072;
+/**
+ * Entries of one packet; one larger entry makes a packet of its own. A packet arrives as a whole or not at all, and a
+ * client gives up a link that shows no sign of life for 14 s: larger ones would never get over a slow link.
+ */
+const packetCharacters = 32_768;
 /** After a failed read of the log, when the store gives no other sign. */
 const readRetryMs = 1_000;
