@@ -157,7 +157,6 @@ export class ServerSession {
     this.#known.deferred.delete(outcome.sequence);
     if (this.#known.outcomes.has(outcome.sequence) || outcome.sequence < this.#low) return;
     this.#known.outcomes.set(outcome.sequence, outcome);
-    this.#known.uploads.delete(outcome.sequence);
     this.#outputs.push({ kind: "record", outcome, low: this.#low });
   }
 
@@ -166,6 +165,8 @@ export class ServerSession {
     if (outcome.sequence < this.#low) return;
     this.#known.outcomes.set(outcome.sequence, outcome);
     this.#known.recorded.add(outcome.sequence);
+    // Not before: an event whose outcome could not be recorded runs again from the stored chunks.
+    this.#known.uploads.delete(outcome.sequence);
     this.#transmit(outcomeFrame(outcome));
   }
 
@@ -202,7 +203,7 @@ export class ServerSession {
     if (upload === undefined) return;
     upload.reading = false;
     // Without a connection it could only be run without its listeners; the client sends its last chunk again.
-    if (!this.#connected || this.#known.running.has(sequence)) return;
+    if (!this.#connected || this.#hasRun(sequence)) return;
     const frame = decodeClientFrame(parseJson(text));
     if (text.length > this.#uploadCharactersMax) this.#rejectUpload(sequence, "event_too_large");
     else if (typeof frame === "string" || !isRunnable(frame) || frame.sequence !== sequence) {
@@ -240,7 +241,7 @@ export class ServerSession {
     const { sequence } = frame;
     if (frame.kind === "cancel") this.#cancel(sequence);
     else if (frame.kind === "chunk") this.#handleChunk(frame);
-    else if (!this.#known.running.has(sequence) && !this.#known.outcomes.has(sequence)) {
+    else if (!this.#hasRun(sequence)) {
       const waits = !this.#known.deferred.has(sequence) && this.#uploadInFrontOf(sequence);
       if (waits) this.#known.held.set(sequence, runOf(frame));
       else this.#start(runOf(frame));
@@ -250,7 +251,7 @@ export class ServerSession {
 
   #handleChunk(frame: Extract<ClientFrame, { kind: "chunk" }>): void {
     const { sequence, index, count, text } = frame;
-    if (this.#known.running.has(sequence) || this.#known.outcomes.has(sequence)) return;
+    if (this.#hasRun(sequence)) return;
     const upload = this.#known.uploads.get(sequence) ?? newUpload();
     if (upload.count !== undefined && upload.count !== count) {
       this.#violation("bad_frame", "the number of chunks changed");
@@ -270,7 +271,10 @@ export class ServerSession {
     upload.expected += 1;
     upload.characters += text.length;
     // Refused as an outcome, not as a violation: the client would send it again on every connection.
-    if (count > this.#chunksMax || upload.characters > this.#uploadCharactersMax) {
+    if (
+      count > (2 * this.#uploadCharactersMax) / chunkCharactersMin ||
+      upload.characters > this.#uploadCharactersMax
+    ) {
       this.#rejectUpload(sequence, "event_too_large");
       this.#releaseHeld();
     } else if (this.#uploadCharacters() > 2 * this.#uploadCharactersMax) {
@@ -283,14 +287,12 @@ export class ServerSession {
     return this.#limits.eventCharacters + frameCharactersMax;
   }
 
-  get #chunksMax(): number {
-    return Math.ceil(this.#uploadCharactersMax / chunkCharactersMin) * 2;
-  }
-
   /** Characters that this process has taken of unfinished uploads. */
   #uploadCharacters(): number {
     let sum = 0;
-    for (const { characters } of this.#known.uploads.values()) sum += characters;
+    for (const [sequence, { characters }] of this.#known.uploads) {
+      if (!this.#known.outcomes.has(sequence)) sum += characters;
+    }
     return sum;
   }
 
@@ -303,7 +305,7 @@ export class ServerSession {
    * Reads a complete upload when its turn has come: after the ones in front of it, unless it was sent aside.
    */
   #completeUpload(sequence: number, upload: Upload): void {
-    if (upload.reading || upload.stored !== upload.count || this.#known.running.has(sequence)) return;
+    if (upload.reading || upload.stored !== upload.count || this.#hasRun(sequence)) return;
     const waits = !upload.aside && !this.#known.deferred.has(sequence) && this.#uploadInFrontOf(sequence);
     if (waits) return;
     upload.reading = true;
@@ -312,7 +314,7 @@ export class ServerSession {
 
   #cancel(sequence: number): void {
     // An event that is running has an outcome soon, and the client will take that.
-    if (this.#known.running.has(sequence) || this.#known.outcomes.has(sequence)) return;
+    if (this.#hasRun(sequence)) return;
     this.#known.held.delete(sequence);
     this.handleOutcome({ sequence, status: "expired", body: "" });
     this.#releaseHeld();
@@ -347,6 +349,11 @@ export class ServerSession {
     for (const [sequence, upload] of this.#known.uploads) {
       if (!this.#known.deferred.has(sequence)) this.#completeUpload(sequence, upload);
     }
+  }
+
+  /** True for what is running, or has an outcome, recorded or not yet. */
+  #hasRun(sequence: number): boolean {
+    return this.#known.running.has(sequence) || this.#known.outcomes.has(sequence);
   }
 
   #advance(): void {
