@@ -157,6 +157,8 @@ export class NodeStream {
         packet ??= new SharedPacket(this.host.namespace, serverFrame.entries(this.id, joinEntries(entries)));
         member.connection.writeShared(packet);
       }
+      // An entry of this node's own that stood behind a hole comes out live, long after its publisher began to wait.
+      member.releaseWaiters();
     }
   }
 
@@ -289,7 +291,7 @@ export class Member {
           break;
       }
     }
-    this.#releaseWaiters();
+    this.releaseWaiters();
   }
 
   async #read(after: number): Promise<void> {
@@ -334,7 +336,8 @@ export class Member {
     if (!this.feed.live) this.proceedSoon();
   }
 
-  #releaseWaiters(): void {
+  /** Lets go on who waited for what has been written by now. */
+  releaseWaiters(): void {
     if (this.waiters.length === 0) return;
     const ready = this.waiters.filter(({ offset }) => offset <= this.feed.sent);
     if (ready.length === 0) return;
