@@ -89,7 +89,7 @@ export function planOf(seed: number): Plan {
     faults,
     faultEveryMs: random.pick([500, 2_000, 5_000, 15_000]),
     latencyMs: random.pick([1, 5, 30, 150]),
-    charactersPerMs: random.pick([2, 20, 1_000, 100_000]),
+    charactersPerMs: random.pick([4, 20, 1_000, 100_000]),
     bufferCharacters: random.pick([300, 2_000, 65_536]),
     large: often(0.5, random.pick([0.05, 0.3])),
     aside: often(0.4, 0.3),

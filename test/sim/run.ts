@@ -33,8 +33,9 @@ export async function runSeed(seed: number): Promise<RunResult> {
   world.heal();
   void faults;
   history.add({ kind: "fault", what: "none", detail: "all is well from here on" });
-  const deadline = timeline.now + settleMs;
-  let next = timeline.now;
+  // Frozen processes wake up by themselves, and half-open links are found, before anything can be settled.
+  let next = world.awakeAt + detectMs;
+  const deadline = next + settleMs;
   let settled = false;
   await timeline.drive(() => {
     if (timeline.now >= deadline || timeline.steps > 2 * stepsMax) return true;
@@ -82,6 +83,7 @@ export type Figures = Awaited<ReturnType<typeof figuresOf>[number]>;
 
 /** A run that gets nowhere is ended by this, and fails for not having settled. */
 const stepsMax = 150_000;
-/** Frozen nodes wake after 60 s at the latest; half-open links are found within 14 s, then come reconnects. */
-const settleMs = 180_000;
+/** Half-open links are found within 14 s; then come reconnects. */
+const detectMs = 30_000;
+const settleMs = 150_000;
 const quietMs = 15_000;

@@ -174,7 +174,6 @@ export class World {
   /** Ends all that is wrong, and starts what is down. */
   heal(): void {
     this.busy = false;
-    const { now } = this.timeline;
     this.store.refusesUntil = 0;
     this.store.slowUntil = 0;
     this.store.faults = {
@@ -183,11 +182,14 @@ export class World {
       announcementLate: 0,
       announcementTwice: 0,
     };
-    for (const seat of this.seats) {
-      seat.offlineUntil = 0;
-      if (seat.page !== undefined) seat.page.owner.frozenUntil = Math.min(seat.page.owner.frozenUntil, now);
-    }
+    for (const seat of this.seats) seat.offlineUntil = 0;
     for (const { process } of this.nodes) process.outputsLeft = Number.POSITIVE_INFINITY;
+  }
+
+  /** When the last one wakes up that is frozen now. */
+  get awakeAt(): number {
+    const processes = [...this.liveNodes.map(({ process }) => process), ...this.seats.map(({ page }) => page?.owner)];
+    return Math.max(this.timeline.now, ...processes.map((process) => process?.frozenUntil ?? 0));
   }
 
   #dial(seat: Seat, end: LinkEnd, done: (link: Link | undefined) => void): void {
