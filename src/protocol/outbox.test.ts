@@ -74,7 +74,7 @@ test("G1 every emit is settled exactly once, in flight never exceeds the window,
     pick: fc.nat({ max: 20 }),
   });
   fc.assert(
-    fc.property(fc.array(command, { maxLength: 80 }), (commands) => {
+    fc.property(fc.array(command, { maxLength: 80, size: "max" }), (commands) => {
       let session = new ClientSession(options);
       let peer = new Peer();
       let hello = session.hello();

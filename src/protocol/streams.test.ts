@@ -31,54 +31,58 @@ test("G2 sequencer: announcements late, repeated and lost, with heads, come out 
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("answer" as const), offset: fc.constant(0) }) },
   );
   fc.assert(
-    fc.property(fc.array(command, { maxLength: 60 }), fc.integer({ min: 1, max: 4 }), (commands, limit) => {
-      const sequencer = new StreamSequencer<Entry>({ epoch: "e", delivered: 0, heldLimit: 3 });
-      const out: number[] = [];
-      let head = 0;
-      let asked: { after: number; entries: Entry[]; head: number } | undefined;
-      const take = (outputs: SequencerOutput<Entry>[]) => {
-        for (const output of outputs) {
-          if (output.kind === "deliver") out.push(...output.entries.map(({ offset }) => offset));
-          else if (output.kind === "skip") throw new Error("nothing was lost");
-          else {
-            expect(asked).toBe(undefined);
-            asked = {
-              after: output.after,
-              entries: span(output.after + 1, Math.min(head, output.after + limit)),
-              head,
-            };
+    fc.property(
+      fc.array(command, { maxLength: 60, size: "max" }),
+      fc.integer({ min: 1, max: 4 }),
+      (commands, limit) => {
+        const sequencer = new StreamSequencer<Entry>({ epoch: "e", delivered: 0, heldLimit: 3 });
+        const out: number[] = [];
+        let head = 0;
+        let asked: { after: number; entries: Entry[]; head: number } | undefined;
+        const take = (outputs: SequencerOutput<Entry>[]) => {
+          for (const output of outputs) {
+            if (output.kind === "deliver") out.push(...output.entries.map(({ offset }) => offset));
+            else if (output.kind === "skip") throw new Error("nothing was lost");
+            else {
+              expect(asked).toBe(undefined);
+              asked = {
+                after: output.after,
+                entries: span(output.after + 1, Math.min(head, output.after + limit)),
+                head,
+              };
+            }
+          }
+          expect(sequencer.held).toBeLessThanOrEqual(3);
+        };
+        const answer = () => {
+          const page = asked;
+          asked = undefined;
+          if (page !== undefined) {
+            take(
+              sequencer.handlePage({ head: { epoch: "e", low: 1, head: page.head }, entries: page.entries }),
+            );
+          }
+        };
+        for (const { kind, offset } of commands) {
+          if (kind === "announce") {
+            // An entry is announced when it is committed, and then any number of times.
+            head = Math.max(head, offset);
+            take(sequencer.handleCommitted(entry(offset)));
+          } else if (kind === "head") take(sequencer.handleHead({ epoch: "e", head }));
+          else if (kind === "answer") answer();
+          else if (asked !== undefined) {
+            asked = undefined;
+            sequencer.handleFetchFailed();
           }
         }
-        expect(sequencer.held).toBeLessThanOrEqual(3);
-      };
-      const answer = () => {
-        const page = asked;
-        asked = undefined;
-        if (page !== undefined) {
-          take(
-            sequencer.handlePage({ head: { epoch: "e", low: 1, head: page.head }, entries: page.entries }),
-          );
-        }
-      };
-      for (const { kind, offset } of commands) {
-        if (kind === "announce") {
-          // An entry is announced when it is committed, and then any number of times.
-          head = Math.max(head, offset);
-          take(sequencer.handleCommitted(entry(offset)));
-        } else if (kind === "head") take(sequencer.handleHead({ epoch: "e", head }));
-        else if (kind === "answer") answer();
-        else if (asked !== undefined) {
-          asked = undefined;
-          sequencer.handleFetchFailed();
-        }
-      }
-      take(sequencer.handleHead({ epoch: "e", head }));
-      for (let steps = 0; steps < 50 && asked !== undefined; steps++) answer();
-      take(sequencer.handleHead({ epoch: "e", head }));
-      for (let steps = 0; steps < 50 && asked !== undefined; steps++) answer();
-      expect(out).toEqual(span(1, head).map(({ offset }) => offset));
-      expect(sequencer.delivered).toBe(head);
-    }),
+        take(sequencer.handleHead({ epoch: "e", head }));
+        for (let steps = 0; steps < 50 && asked !== undefined; steps++) answer();
+        take(sequencer.handleHead({ epoch: "e", head }));
+        for (let steps = 0; steps < 50 && asked !== undefined; steps++) answer();
+        expect(out).toEqual(span(1, head).map(({ offset }) => offset));
+        expect(sequencer.delivered).toBe(head);
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
@@ -125,67 +129,71 @@ test("sequencer: an announcement may overtake a page, and an empty page is not f
 test("G2 member feed: deliveries, blocked connections and pages in any order send every offset once", () => {
   const command = fc.constantFrom("publish", "publish", "blocked", "writable", "page", "failed", "parts");
   fc.assert(
-    fc.property(fc.array(command, { maxLength: 80 }), fc.integer({ min: 0, max: 3 }), (commands, start) => {
-      const isLarge = ({ offset }: Entry) => offset % 5 === 0;
-      let head = 3;
-      const delivered = () => ({ epoch: "e", offset: head });
-      const feed = new MemberFeed<Entry>({ epoch: "e", sent: start, live: start === head, part: 0 });
-      const sent: number[] = [];
-      let asked: { after: number; entries: Entry[]; head: number } | undefined;
-      let large: Entry | undefined;
-      const take = (outputs: FeedOutput<Entry>[]) => {
-        for (const output of outputs) {
-          if (output.kind === "send") sent.push(...output.entries.map(({ offset }) => offset));
-          else if (output.kind === "gap") throw new Error("nothing was lost");
-          else if (output.kind === "sendParts") large = output.entry;
-          else
-            asked = {
-              after: output.after,
-              entries: span(output.after + 1, Math.min(head, output.after + 2)),
-              head,
-            };
-        }
-      };
-      const answer = () => {
-        const page = asked;
-        asked = undefined;
-        if (page === undefined) return;
-        take(
-          feed.handlePage(
-            { head: { epoch: "e", low: 1, head: page.head }, entries: page.entries },
-            delivered(),
-            isLarge,
-          ),
-        );
-      };
-      const finishLarge = () => {
-        const done = large;
-        large = undefined;
-        if (done === undefined) return;
-        sent.push(done.offset);
-        feed.handleParts(10, 10, delivered());
-      };
-      for (const kind of commands) {
-        if (kind === "publish" || kind === "blocked") {
-          head += 1;
-          const takesMore = kind === "publish" && !isLarge(entry(head));
-          if (feed.handleDelivered(head, takesMore)) sent.push(head);
-        } else if (kind === "writable") take(feed.handleWritable());
-        else if (kind === "page") answer();
-        else if (kind === "parts") finishLarge();
-        else if (asked !== undefined) {
+    fc.property(
+      fc.array(command, { maxLength: 80, size: "max" }),
+      fc.integer({ min: 0, max: 3 }),
+      (commands, start) => {
+        const isLarge = ({ offset }: Entry) => offset % 5 === 0;
+        let head = 3;
+        const delivered = () => ({ epoch: "e", offset: head });
+        const feed = new MemberFeed<Entry>({ epoch: "e", sent: start, live: start === head, part: 0 });
+        const sent: number[] = [];
+        let asked: { after: number; entries: Entry[]; head: number } | undefined;
+        let large: Entry | undefined;
+        const take = (outputs: FeedOutput<Entry>[]) => {
+          for (const output of outputs) {
+            if (output.kind === "send") sent.push(...output.entries.map(({ offset }) => offset));
+            else if (output.kind === "gap") throw new Error("nothing was lost");
+            else if (output.kind === "sendParts") large = output.entry;
+            else
+              asked = {
+                after: output.after,
+                entries: span(output.after + 1, Math.min(head, output.after + 2)),
+                head,
+              };
+          }
+        };
+        const answer = () => {
+          const page = asked;
           asked = undefined;
-          feed.handleReadFailed();
+          if (page === undefined) return;
+          take(
+            feed.handlePage(
+              { head: { epoch: "e", low: 1, head: page.head }, entries: page.entries },
+              delivered(),
+              isLarge,
+            ),
+          );
+        };
+        const finishLarge = () => {
+          const done = large;
+          large = undefined;
+          if (done === undefined) return;
+          sent.push(done.offset);
+          feed.handleParts(10, 10, delivered());
+        };
+        for (const kind of commands) {
+          if (kind === "publish" || kind === "blocked") {
+            head += 1;
+            const takesMore = kind === "publish" && !isLarge(entry(head));
+            if (feed.handleDelivered(head, takesMore)) sent.push(head);
+          } else if (kind === "writable") take(feed.handleWritable());
+          else if (kind === "page") answer();
+          else if (kind === "parts") finishLarge();
+          else if (asked !== undefined) {
+            asked = undefined;
+            feed.handleReadFailed();
+          }
         }
-      }
-      for (let steps = 0; steps < 200 && !feed.live; steps++) {
-        take(feed.handleWritable());
-        answer();
-        finishLarge();
-      }
-      expect(feed.live).toBe(true);
-      expect(sent).toEqual(span(start + 1, head).map(({ offset }) => offset));
-    }),
+        for (let steps = 0; steps < 200 && !feed.live; steps++) {
+          take(feed.handleWritable());
+          answer();
+          finishLarge();
+        }
+        expect(feed.live).toBe(true);
+        expect(sent).toEqual(span(start + 1, head).map(({ offset }) => offset));
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
