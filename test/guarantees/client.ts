@@ -26,6 +26,9 @@ export function startClient(owner: Owner, url: string, options: ClientOptions): 
     forceNew: true,
     reconnectionDelay: 50,
     reconnectionDelayMax: 100,
+    // A link that is reset between the upgrade and the handshake closes the engine without an error, and
+    // socket.io-client's manager notices by its connect timeout alone: 20 s unless it is told otherwise.
+    timeout: 2_000,
     auth: introduction,
     delivery: { acknowledgeDelayMs: 50, ...delivery },
     ...socket,

@@ -7,7 +7,7 @@ import { everyone } from "./contract.ts";
 import { startNode } from "./node.ts";
 import { Chance } from "./seed.ts";
 
-test("G2 the first entry to a session may come while it is away, and another process publish it", async (context) => {
+test("G2 the first entry to a session may come while it is away, from a new process", async (context) => {
   const node = await startNode(context);
   const ann = await openClient(context, node.url, { name: "ann" });
   const [own = ""] = ann.connects;
