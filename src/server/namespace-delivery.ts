@@ -53,6 +53,8 @@ export class NamespaceDelivery {
   /** The adapter's own membership methods, in front of which ours stand. */
   readonly localRooms: Pick<Adapter, "addAll" | "del">;
   readonly #joining = new Map<string, Promise<Membership>>();
+  /** Leaves whose member is still attached; a join that follows at once must not find it there. */
+  readonly #leaving = new Map<string, Promise<void>>();
   #suspendedCount = 0;
 
   constructor(node: DeliveryNode, namespace: Namespace, localRooms: Pick<Adapter, "addAll" | "del">) {
@@ -180,8 +182,9 @@ export class NamespaceDelivery {
   leaveRoom(session: Session, room: string): Promise<void> {
     void this.localRooms.del(session.id, room);
     if (room === session.id || room === "") return Promise.resolve();
-    const joining = this.#joining.get(joinName(session, room));
-    this.#joining.delete(joinName(session, room));
+    const name = joinName(session, room);
+    const joining = this.#joining.get(name);
+    this.#joining.delete(name);
     const joined = joining ?? Promise.resolve(session.memberships.get(room));
     session.memberships.delete(room);
     const left = this.fenced(session, (fence) => this.store.leave({ ...fence, room })).then(() => undefined);
@@ -189,7 +192,13 @@ export class NamespaceDelivery {
     // What was emitted before the leave is still this member's; it comes out of the store before the leave
     // does.
     const detach = () => joined.then((membership) => membership && this.#detach(session, membership));
-    left.then(detach, detach).catch(() => undefined);
+    const detached = left
+      .then(detach, detach)
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#leaving.get(name) === detached) this.#leaving.delete(name);
+      });
+    this.#leaving.set(name, detached);
     return left;
   }
 
@@ -386,8 +395,11 @@ export class NamespaceDelivery {
     const key = roomKey(this.name, room);
     const [from, show] = [joinFrom(options), options.show ?? this.options.showRooms];
     const join = (fence: Fence) => this.store.join({ ...fence, room, key, from, show });
+    const leaving = this.#leaving.get(joinName(session, room));
     const result = await this.#persistently(session, () => this.fenced(session, join));
     if (result === undefined) throw new DeliveryError("stale_generation");
+    // The leave stands before the join in the store, so this takes no longer than the promises that follow it.
+    await leaving;
     if (session.connection !== undefined) this.#attach(session, result.membership);
     return result.membership;
   }
