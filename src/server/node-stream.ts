@@ -145,14 +145,18 @@ export class NodeStream {
     let packet: SharedPacket | undefined;
     for (const member of this.members) {
       if (!member.feed.live) continue;
+      const { sent } = member.feed;
       // A large entry is sent in parts, at the pace of each connection, so everyone reads it from the log.
       const now = member.feed.handleDelivered(last.offset, !large && member.connection.takesMore);
       if (!now) {
         if (!member.feed.live) member.proceedSoon();
         continue;
       }
-      member.announce(entries[0] as CommittedEntry);
-      if (excluded?.has(member.session) === true) member.write(entries);
+      // A member may have joined at a head that this node had not reached: what lies in front is not for it.
+      const isAhead = sent >= (entries[0] as CommittedEntry).offset;
+      const ahead = isAhead ? entries.filter(({ offset }) => offset > sent) : entries;
+      member.announce(ahead[0] as CommittedEntry);
+      if (isAhead || excluded?.has(member.session) === true) member.write(ahead);
       else {
         packet ??= new SharedPacket(this.host.namespace, serverFrame.entries(this.id, joinEntries(entries)));
         member.connection.writeShared(packet);
