@@ -105,7 +105,9 @@ export class MemoryEngine implements Engine {
   #append(request: RequestOf<"append">): ResultOf<"append"> {
     const key = request.idempotency;
     if (key === undefined) return { ok: true, receipts: this.#streams.append(request) };
-    const isSession = key.sequence > 0 && this.#sessions.find(key.scope) !== undefined;
+    const session = key.sequence > 0 ? this.#sessions.find(key.scope) : undefined;
+    if (session !== undefined && key.sequence < session.inboxLow) return stale;
+    const isSession = session !== undefined;
     const digest = payloadDigest(request.payload);
     const known = this.#keys.find(key, { isSession });
     if (known === undefined) {

@@ -99,7 +99,11 @@ export type AppendRequest = {
 
 export type AppendResult =
   | { readonly ok: true; readonly receipts: readonly Receipt[] }
-  | { readonly ok: false; readonly reason: "key_conflict" };
+  /**
+   * `stale_generation`: the key is of an event below its session's low-water mark. Whoever still handles that is not
+   * the holder of the session any more, and the key that would make the append a duplicate may be forgotten.
+   */
+  | { readonly ok: false; readonly reason: "key_conflict" | "stale_generation" };
 
 export type ReadRequest = {
   readonly stream: number;

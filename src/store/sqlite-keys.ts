@@ -15,6 +15,12 @@ export class SqliteKeys {
     this.#statements = prepareStatements(database);
   }
 
+  /** True when the client has confirmed the outcome of the event, so that its keys may be forgotten. */
+  isSettled(key: IdempotencyKey): boolean {
+    const session = key.sequence === 0 ? undefined : this.#sessions.find(key.scope);
+    return session !== undefined && key.sequence < session.inboxLow;
+  }
+
   /** Returns the places of the first append under this key, and the digest of its payload. */
   find(key: IdempotencyKey): { readonly digest: string; readonly places: readonly Place[] } | undefined {
     const session = this.#sessionOf(key);

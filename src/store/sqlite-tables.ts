@@ -107,6 +107,7 @@ export class SqliteTables {
   #append(request: RequestOf<"append">): ResultOf<"append"> {
     const key = request.idempotency;
     if (key === undefined) return { ok: true, receipts: receiptsOf(this.#streams.append(request), false) };
+    if (this.#keys.isSettled(key)) return stale;
     const digest = payloadDigest(request.payload);
     const known = this.#keys.find(key);
     if (known === undefined) {

@@ -158,14 +158,17 @@ export function streamContract(makeStore: MakeStore): void {
       expect(await payloads(store, 1)).toEqual(["one"]);
     });
 
-    test("of a session are forgotten with its confirmed outcomes", async () => {
+    test("G5: of a session are refused below its low-water mark, where they may be forgotten", async () => {
       const store = await make();
       const fence = await open(store, "s");
       const key = (sequence: number) => ({ idempotency: { scope: "s", sequence, position: 0 } });
       for (const sequence of [1, 40]) await append(store, "room", "x", key(sequence));
       await store.record(recordRequest(fence, 40, { inboxLow: 40 }));
-      expect(await append(store, "room", "x", key(40))).toMatchObject({ duplicate: true });
-      expect(await append(store, "room", "x", key(1))).toMatchObject({ duplicate: false });
+      const known = await append(store, "room", "x", key(40));
+      expect(known.duplicate).toBe(true);
+      const late = { keys: [keyOf("room")], payload: "x", at: 1, ...key(1) };
+      expect(await store.append(late)).toEqual({ ok: false, reason: "stale_generation" });
+      expect(await payloads(store, known.stream)).toEqual(["x", "x"]);
     });
   });
 
