@@ -194,6 +194,7 @@ export class ClientSession {
         break;
       case "part":
         this.#outputs.push(...this.#positions.handlePart(now, frame));
+        this.#confirmPart(frame.stream, frame.offset);
         break;
       case "gap":
         this.#outputs.push(...this.#positions.handleGap(now, frame));
@@ -323,6 +324,13 @@ export class ClientSession {
   #fail(sequence: number, code: ErrorCode): void {
     if (this.#abandoned.has(sequence)) return;
     this.#outputs.push({ kind: "settle", sequence, outcome: { status: "failed", code } });
+  }
+
+  /** The server keeps so much under way that heartbeats get through; each confirmed part makes room for one. */
+  #confirmPart(stream: number, offset: number): void {
+    const characters = this.#positions.arrived(stream);
+    if (characters === 0) return;
+    this.#outputs.push({ kind: "transmit", frame: wire.clientFrame.arrived(stream, offset, characters) });
   }
 
   #acknowledge(now: number): void {

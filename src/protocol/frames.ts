@@ -41,6 +41,13 @@ export type ClientFrame =
   | { readonly kind: "cancel"; readonly sequence: number }
   | { readonly kind: "low"; readonly low: number }
   | { readonly kind: "positions"; readonly positions: readonly (readonly [stream: number, offset: number])[] }
+  /** So many characters of a large entry have arrived in parts. */
+  | {
+      readonly kind: "arrived";
+      readonly stream: number;
+      readonly offset: number;
+      readonly characters: number;
+    }
   | { readonly kind: "probe"; readonly nonce: number };
 
 export type WireEntry = {
@@ -98,6 +105,7 @@ export const clientFrame = {
   cancel: (sequence: number) => `["ca",${sequence}]`,
   low: (low: number) => `["lo",${low}]`,
   positions: (positions: readonly (readonly [number, number])[]) => `["at",${JSON.stringify(positions)}]`,
+  arrived: (stream: number, offset: number, characters: number) => `["pa",${stream},${offset},${characters}]`,
   probe: (nonce: number) => `["pi",${nonce}]`,
 };
 
@@ -165,6 +173,9 @@ export function decodeClientFrame(value: unknown): ClientFrame | string {
     case "at":
       if (!Array.isArray(a) || a.length > positionsPerFrame || !a.every(isPair)) return 'malformed "at"';
       return { kind: "positions", positions: a };
+    case "pa":
+      if (!isOrdinal(a) || !isOrdinal(b) || !isOrdinal(c)) return 'malformed "pa"';
+      return { kind: "arrived", stream: a, offset: b, characters: c };
     case "pi":
       return isCount(a) ? { kind: "probe", nonce: a } : 'malformed "pi"';
     default:

@@ -24,6 +24,12 @@ export type ServerOutput =
   | { readonly kind: "storeChunk"; readonly sequence: number; readonly index: number; readonly text: string }
   | { readonly kind: "readUpload"; readonly sequence: number }
   | { readonly kind: "positions"; readonly positions: readonly (readonly [number, number])[] }
+  | {
+      readonly kind: "arrived";
+      readonly stream: number;
+      readonly offset: number;
+      readonly characters: number;
+    }
   | { readonly kind: "transmit"; readonly frame: string }
   /** The connection is told why and closed; the session goes on with the next one. */
   | {

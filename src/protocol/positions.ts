@@ -156,6 +156,11 @@ export class Positions {
     return result === undefined ? [] : [result];
   }
 
+  /** Characters of the entry after the position that have arrived in parts; 0 when none have. */
+  arrived(stream: number): number {
+    return this.#streams.get(stream)?.parts?.characters ?? 0;
+  }
+
   /**
    * A gap moves the position forward; only a reset may also move it back, to where the new history stands.
    */

@@ -141,6 +141,7 @@ export class ServerSession {
         else this.#forgetBelow(frame.low);
         return;
       case "positions":
+      case "arrived":
         this.#outputs.push(frame);
         return;
       case "probe":

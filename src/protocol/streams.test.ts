@@ -12,6 +12,8 @@ const entry = (offset: number, epoch = "e", payload = "[]"): Entry => ({ epoch, 
 const span = (from: number, to: number, epoch = "e") =>
   Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => entry(from + index, epoch));
 
+const windowCharacters = 100;
+
 test("G2 sequencer: announcements late, repeated and lost, with heads, come out without a hole", () => {
   const command = fc.oneof(
     {
@@ -136,7 +138,13 @@ test("G2 member feed: deliveries, blocked connections and pages in any order sen
         const isLarge = ({ offset }: Entry) => offset % 5 === 0;
         let head = 3;
         const delivered = () => ({ epoch: "e", offset: head });
-        const feed = new MemberFeed<Entry>({ epoch: "e", sent: start, live: start === head, part: 0 });
+        const feed = new MemberFeed<Entry>({
+          epoch: "e",
+          sent: start,
+          live: start === head,
+          part: 0,
+          windowCharacters,
+        });
         const sent: number[] = [];
         let asked: { after: number; entries: Entry[]; head: number } | undefined;
         let large: Entry | undefined;
@@ -201,7 +209,7 @@ test("G2 member feed: deliveries, blocked connections and pages in any order sen
 const small = () => false;
 
 test("G3 member feed: an epoch that changed while it was behind is a gap to its head", () => {
-  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 5, live: false, part: 3 });
+  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 5, live: false, part: 3, windowCharacters });
   feed.handleWritable();
   const page = { head: { epoch: "f", low: 1, head: 2 }, entries: [] };
   const old = { epoch: "e", offset: 3 };
@@ -221,20 +229,37 @@ test("G3 member feed: an epoch that changed while it was behind is a gap to its 
 });
 
 test("G3 member feed: parts that end after the node changed its epoch do not make the member live", () => {
-  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 5, live: false, part: 0 });
+  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 5, live: false, part: 0, windowCharacters });
   feed.handleWritable();
   const page = { head: { epoch: "e", low: 1, head: 8 }, entries: span(6, 8) };
   feed.handlePage(page, { epoch: "e", offset: 8 }, () => true);
   feed.handleParts(5, 10, { epoch: "f", offset: 1 });
-  expect(feed.handleWritable()).toEqual([{ kind: "sendParts", entry: entry(6), from: 5 }]);
+  expect(feed.handleWritable()).toEqual([{ kind: "sendParts", entry: entry(6), from: 5, until: 100 }]);
   feed.handleParts(10, 10, { epoch: "f", offset: 1 });
   expect([feed.live, feed.sent]).toEqual([false, 6]);
   feed.handleParts(1, 1, { epoch: "e", offset: 1 });
   expect(feed.sent).toBe(6);
 });
 
+test("G8 member feed: parts wait for the client to confirm those under way", () => {
+  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 0, live: false, part: 30, windowCharacters });
+  const delivered = { epoch: "e", offset: 1 };
+  feed.handleWritable();
+  const page = { head: { epoch: "e", low: 1, head: 1 }, entries: span(1, 1) };
+  const parts = { kind: "sendParts", entry: entry(1) };
+  expect(feed.handlePage(page, delivered, () => true)).toEqual([{ ...parts, from: 30, until: 130 }]);
+  feed.handleParts(130, 400, delivered);
+  expect(feed.handleWritable()).toEqual([]);
+  expect(feed.handleArrived(2, 130)).toEqual([]);
+  expect(feed.handleArrived(1, 131)).toEqual([]);
+  expect(feed.handleArrived(1, 80)).toEqual([{ ...parts, from: 130, until: 180 }]);
+  feed.handleParts(180, 400, delivered);
+  expect(feed.handleArrived(1, 60)).toEqual([]);
+  expect(feed.handleArrived(1, 180)).toEqual([{ ...parts, from: 180, until: 280 }]);
+});
+
 test("member feed: retention, a stream that is gone, and a member ahead of its node", () => {
-  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 1, live: false, part: 7 });
+  const feed = new MemberFeed<Entry>({ epoch: "e", sent: 1, live: false, part: 7, windowCharacters });
   feed.handleWritable();
   expect(feed.handleWritable()).toEqual([]);
   const page = { head: { epoch: "e", low: 4, head: 6 }, entries: span(4, 5) };
@@ -254,14 +279,14 @@ test("member feed: retention, a stream that is gone, and a member ahead of its n
   feed.handleWritable();
   expect(feed.handlePage({ head: undefined, entries: [] }, { epoch: "e", offset: 11 }, small)).toEqual([]);
   expect(feed.live).toBe(true);
-  const holed = new MemberFeed<Entry>({ epoch: "e", sent: 1, live: false, part: 0 });
+  const holed = new MemberFeed<Entry>({ epoch: "e", sent: 1, live: false, part: 0, windowCharacters });
   holed.handleWritable();
   const hole = { head: { epoch: "e", low: 1, head: 5 }, entries: span(4, 5) };
   expect(holed.handlePage(hole, { epoch: "e", offset: 5 }, small)).toMatchObject([
     { kind: "gap", to: 3 },
     { kind: "send" },
   ]);
-  const ahead = new MemberFeed<Entry>({ epoch: "e", sent: 9, live: false, part: 0 });
+  const ahead = new MemberFeed<Entry>({ epoch: "e", sent: 9, live: false, part: 0, windowCharacters });
   ahead.handleWritable();
   const beyond = { head: { epoch: "e", low: 1, head: 12 }, entries: span(10, 12) };
   expect(ahead.handlePage(beyond, { epoch: "e", offset: 8 }, small)).toEqual([]);

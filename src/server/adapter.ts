@@ -46,7 +46,8 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
     requestAll(delivery, adapter, packet.data, options, clientCount, ack as (value: unknown) => void);
   };
   adapter.addAll = (id, rooms) => {
-    if (!delivery.sessions.has(id)) for (const room of rooms) delivery.fanOut.stock.handleChange(id, room, true);
+    if (!delivery.sessions.has(id))
+      for (const room of rooms) delivery.fanOut.stock.handleChange(id, room, true);
     return localRooms.addAll(id, rooms);
   };
   adapter.del = (id, room) => {

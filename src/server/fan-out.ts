@@ -26,6 +26,7 @@ export type MemberPlace = {
 export class FanOut implements StreamHost {
   readonly namespace: string;
   readonly chunkCharacters: number;
+  readonly partsWindowCharacters: number;
   readonly stock: StockClients;
   readonly #streams = new Map<number, NodeStream>();
   readonly #store: Store;
@@ -42,11 +43,13 @@ export class FanOut implements StreamHost {
     /** Names this process in the callbacks that entries answer to. */
     readonly processId: string;
     readonly chunkCharacters: number;
+    readonly partsWindowCharacters: number;
     readonly findSession: (id: string) => Session | undefined;
     readonly reportStoreError: (error: unknown) => void;
   }) {
     this.namespace = options.namespace.name;
     this.chunkCharacters = options.chunkCharacters;
+    this.partsWindowCharacters = options.partsWindowCharacters;
     this.#store = options.store;
     this.#adapter = () => options.namespace.adapter;
     const { order, processId } = options;
@@ -62,7 +65,10 @@ export class FanOut implements StreamHost {
   /** Entries of this namespace in commit order; neighbours of one stream go out in one frame. */
   handleCommitted(entries: readonly CommittedEntry[]): void {
     if (this.stock.sockets.size > 0) {
-      this.stock.handleCommitted(entries, (index) => roomOfKey(this.namespace, entries[index]?.key ?? "") ?? "");
+      this.stock.handleCommitted(
+        entries,
+        (index) => roomOfKey(this.namespace, entries[index]?.key ?? "") ?? "",
+      );
     }
     let start = 0;
     for (let index = 1; index <= entries.length; index++) {

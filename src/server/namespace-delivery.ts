@@ -70,6 +70,7 @@ export class NamespaceDelivery {
       order: this.order,
       processId: node.id,
       chunkCharacters: node.options.limits.chunkCharacters,
+      partsWindowCharacters: node.options.limits.chunkCharacters * node.options.limits.windowChunks,
       findSession: (id) => this.sessions.get(id),
       reportStoreError: (error) => this.reportStoreError(error),
     });

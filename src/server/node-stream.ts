@@ -14,6 +14,8 @@ import { SharedPacket, type Connection } from "./connection.ts";
 export type StreamHost = {
   readonly namespace: string;
   readonly chunkCharacters: number;
+  /** Characters in parts that one member may have under way. */
+  readonly partsWindowCharacters: number;
   read(stream: number, after: number): Promise<Page>;
   /** Connections that an entry with these `except` rooms must not be shown to. */
   excluded(except: readonly string[]): ReadonlySet<string>;
@@ -212,7 +214,8 @@ export class Member {
     this.consumer = options.consumer;
     this.announced = options.announced;
     const { epoch, sent, part, live } = options;
-    this.feed = new MemberFeed({ epoch, sent, part, live });
+    const windowCharacters = options.stream.host.partsWindowCharacters;
+    this.feed = new MemberFeed({ epoch, sent, part, live, windowCharacters });
     this.stream.members.add(this);
     this.connection.members.set(this.stream.id, this);
   }
@@ -285,7 +288,7 @@ export class Member {
           break;
         case "sendParts":
           this.announce(output.entry);
-          this.#sendParts(output.entry, output.from);
+          this.#sendParts(output.entry, output.from, output.until);
           break;
         case "gap":
           this.announce({ offset: output.from });
@@ -324,14 +327,14 @@ export class Member {
     else setTimeout(() => this.proceedSoon(), readRetryMs).unref();
   }
 
-  #sendParts(entry: Entry, from: number): void {
+  #sendParts(entry: Entry, from: number, until: number): void {
     const { stream, connection, session } = this;
     const skipped = entry.except !== undefined && stream.host.excludes(session, entry.except);
     const text = skipped ? skipText(entry.offset) : entryText(entry);
     // A client that has more than there is has another text, and begins anew.
     let at = from < text.length ? from : 0;
     for (const end of cutText(text, stream.host.chunkCharacters, at).slice(1)) {
-      if (!connection.takesMore) break;
+      if (!connection.takesMore || at >= until) break;
       connection.queue(serverFrame.part(stream.id, entry.offset, at, text.length, text.slice(at, end)));
       connection.flush();
       at = end;

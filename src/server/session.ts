@@ -252,6 +252,11 @@ export class Session extends EventEmitter implements SocketSession {
       case "positions":
         this.#delivery.handlePositions(this, output.positions);
         return;
+      case "arrived": {
+        const member = this.connection?.members.get(output.stream);
+        member?.carryOut(member.feed.handleArrived(output.offset, output.characters));
+        return;
+      }
       case "transmit":
         this.connection?.queue(output.frame);
         return;

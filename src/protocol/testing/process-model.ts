@@ -57,7 +57,9 @@ export class ProcessModel {
   /** The member goes on from a position; feeding begins with the welcome. */
   join(epoch: string, offset: number, part: number): void {
     const live = epoch === this.#sequencer.epoch && offset === this.#sequencer.delivered;
-    this.#feed = new MemberFeed({ epoch, sent: offset, live, part });
+    const { chunkCharacters, windowChunks } = this.#options.limits;
+    const windowCharacters = chunkCharacters * windowChunks;
+    this.#feed = new MemberFeed({ epoch, sent: offset, live, part, windowCharacters });
     this.#feedOn(this.#feed, this.#feed.handleWritable());
   }
 
@@ -91,7 +93,10 @@ export class ProcessModel {
         if (output.kind === "transmit") transmit(output.frame);
         else if (output.kind === "violation") refused(output.code, output.detail);
         else if (output.kind === "positions") confirmed(output.positions[0]?.[1] ?? 0);
-        else if (output.kind === "run") this.#run(output, schedule);
+        else if (output.kind === "arrived") {
+          const feed = this.#feed;
+          if (feed !== undefined) this.#feedOn(feed, feed.handleArrived(output.offset, output.characters));
+        } else if (output.kind === "run") this.#run(output, schedule);
         else if (output.kind === "record") {
           const { outcome, low } = output;
           this.#commit(
@@ -192,6 +197,7 @@ export class ProcessModel {
         const text = entryText(output.entry);
         let at = output.from < text.length ? output.from : 0;
         for (const end of cutText(text, this.#options.limits.chunkCharacters, at).slice(1)) {
+          if (at >= output.until) break;
           transmit(serverFrame.part(roomStream, output.entry.offset, at, text.length, text.slice(at, end)));
           at = end;
         }
