@@ -410,23 +410,34 @@ export class Session extends EventEmitter implements SocketSession {
     return Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(attempt, 20));
   }
 
-  /** Persist, then reply: the frame leaves only after the store has committed the outcome. */
+  /**
+   * Persist, then reply: the frame leaves only after the store has committed the outcome. The handler has done
+   * its work, so while the store cannot take the outcome it is the writing that is tried again, not the handler.
+   */
   async #record(outcome: InboxOutcome, inboxLow: number): Promise<void> {
+    for (let attempt = 0; !this.ended; attempt++) {
+      if (await this.#tryToRecord(outcome, inboxLow)) break;
+      await new Promise((resolve) => setTimeout(resolve, this.#backoffMs(attempt)));
+    }
+    this.#carryOut();
+  }
+
+  /** Returns false when the store has failed in a way that may pass. */
+  async #tryToRecord(outcome: InboxOutcome, inboxLow: number): Promise<boolean> {
     const data = this.#changedData();
     try {
       const { store } = this.#delivery;
       const record = { outcome, inboxLow, ...(data === undefined ? {} : { data }) };
       const result = await this.#delivery.fenced(this, (fence) => store.record({ ...fence, ...record }));
-      if (result === undefined) return;
+      if (result === undefined) return true;
       this.#retries?.delete(outcome.sequence);
       this.#inbox.handleRecorded(result.outcome);
+      return true;
     } catch (error) {
       if (data !== undefined) this.#savedData = "";
       this.#delivery.reportStoreError(error);
-      // The store has failed, not the handler, so this is without end and uses up none of the handler's retries.
-      this.#inbox.handleRetry(outcome.sequence, this.#backoffMs(this.#retries?.get(outcome.sequence) ?? 0));
+      return false;
     }
-    this.#carryOut();
   }
 
   async #storeChunk(sequence: number, index: number, text: string): Promise<void> {
