@@ -34,6 +34,20 @@ export type Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap 
 };
 
 class DeliveringManager extends ManagerBase {
+  /**
+   * The stock manager does not notice a connection that closes between its transport's opening and the
+   * handshake, and stays away until its own timeout, 20 s later.
+   */
+  override open(done?: (error?: Error) => void): this {
+    super.open(done);
+    const { engine } = this;
+    engine?.once("close", () => {
+      if (this.engine !== engine || this._readyState !== "opening") return;
+      engine.emit("error", new Error("closed while opening"));
+    });
+    return this;
+  }
+
   override socket(namespace: string, options: Options = {}): DeliveringSocket {
     const known = this.nsps[namespace] as DeliveringSocket | undefined;
     if (known !== undefined) {

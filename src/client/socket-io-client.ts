@@ -19,6 +19,8 @@ export type EngineSocket = {
   write(data: string, options?: object): void;
   close(): void;
   _hasPingExpired(): boolean;
+  once(event: "close", listener: () => void): void;
+  emit(event: "error", error: Error): void;
 };
 
 export type ManagerInternals = {
@@ -26,6 +28,8 @@ export type ManagerInternals = {
   readonly opts: Partial<ManagerOptions> & { parser?: unknown };
   readonly nsps: Record<string, unknown>;
   _autoConnect: boolean;
+  readonly _readyState: string;
+  open(done?: (error?: Error) => void): unknown;
   reconnectionDelay(ms: number): unknown;
   reconnectionDelay(): number;
   randomizationFactor(factor: number): unknown;

@@ -38,6 +38,7 @@ export class DeliveringSocket extends SocketBase {
   /** The server is a stock one: everything goes the stock way. */
   #stock = false;
   #aside = false;
+  #supersededAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   readonly #probe: LinkProbe;
@@ -239,15 +240,24 @@ export class DeliveringSocket extends SocketBase {
     return true;
   }
 
-  /**
-   * Another page resumed our session while we did: we open one of our own instead of staying away for ever.
-   */
+  /** Another connection resumed our session while we did; unlike other refusals, trying again can help. */
   #refused(data: unknown): void {
     const { code } = ((data as { data?: unknown } | undefined)?.data ?? {}) as { code?: unknown };
     if (code !== "stale_generation") return;
-    this.#core.abandon();
+    this.#superseded();
     this.#carryOut();
     this.connect();
+  }
+
+  /**
+   * Another connection has the session. Once that may be a connection of our own that we had given up, whose
+   * CONNECT came late: we resume and have it back. Soon again, somebody lives at its other end, a duplicated
+   * tab for example: we begin a session of our own instead of taking turns for ever.
+   */
+  #superseded(): void {
+    const contested = now() - this.#supersededAt < contestedMs;
+    this.#supersededAt = now();
+    if (contested) this.#core.abandon();
   }
 
   #carryOut(): void {
@@ -291,8 +301,7 @@ export class DeliveringSocket extends SocketBase {
         this.#probe.answered(output.nonce);
         return;
       case "refused":
-        // Another page holds a copy of our session: we begin one of our own instead of taking turns for ever.
-        if (output.code === "stale_generation") this.#core.abandon();
+        if (output.code === "stale_generation") this.#superseded();
         this.delivery.emit("refused", { code: output.code, detail: output.detail });
         return;
       case "violation":
@@ -417,3 +426,6 @@ export class DeliveringSocket extends SocketBase {
 function now(): number {
   return performance.now();
 }
+
+/** Twice within this time is a contest; a late CONNECT comes within socket.io-client's timeout of 20 s. */
+const contestedMs = 30_000;
