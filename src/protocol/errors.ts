@@ -40,6 +40,11 @@ export const errorCatalogue = {
     retryable: false,
     fix: "Send less, or raise `delivery.eventCharactersLimit` on the server.",
   },
+  reply_too_large: {
+    message: "The handler's reply is larger than the server allows.",
+    retryable: false,
+    fix: "Emit or publish large things, which travel in parts; or raise `delivery.replyCharactersLimit`.",
+  },
   payload_unsupported: {
     message: "The arguments cannot be put on the wire.",
     retryable: false,

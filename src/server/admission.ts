@@ -113,6 +113,8 @@ export class SessionAdmission implements io.Admission {
     const peek = await delivery.store.peekSession(id, now);
     if (peek === undefined || peek.namespace !== delivery.name) return "unknown_session";
     if (!sameDigest(peek.tokenDigest, digest)) return "wrong_token";
+    // Before anything is taken over: an old copy of the client's state must not cost its holder the session.
+    if (delivery.sessions.get(id)?.continues(hello) === false) return "unknown_session";
     const result = await delivery.store.resumeSession({
       session: id,
       tokenDigest: digest,

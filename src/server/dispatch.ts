@@ -109,7 +109,12 @@ function newReply(encode: ReplyEncoder, timeoutMs: number) {
     acknowledge: (...args: unknown[]) => {
       if (answered) return;
       answered = true;
-      resolve(encode(args));
+      // An answer that cannot be sent is the event's end as well; the caller would wait for ever otherwise.
+      try {
+        resolve(encode(args));
+      } catch (error) {
+        reject(error);
+      }
     },
     fail: reject,
     dispose: () => clearTimeout(timer),

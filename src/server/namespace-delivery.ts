@@ -139,6 +139,7 @@ export class NamespaceDelivery {
     const args = [...values];
     const callback = typeof args.at(-1) === "function" ? (args.pop() as AnyFunction) : undefined;
     const payload = encodePayload(args);
+    if (payload.length > this.options.replyCharactersLimit) throw new DeliveryError("reply_too_large");
     if (callback === undefined) return `[${payload}]`;
     const request = this.#waitForReply(session, session, callback, undefined);
     return `[${payload},${JSON.stringify(request)}]`;

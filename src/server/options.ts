@@ -34,6 +34,11 @@ export type DeliveryOptions = {
   readonly windowChunks?: number;
   /** Larger events are refused where they are emitted. Default 67,108,864 (some 48 MB of binary). */
   readonly eventCharactersLimit?: number;
+  /**
+   * Larger replies reject their event. Default 1,048,576. A reply travels in one piece, and those that the
+   * client has not got go into the first packet of a resume; large things are better emitted or published.
+   */
+  readonly replyCharactersLimit?: number;
   /** A connection that has this much waiting to be written is fed from the log. Default 1,000,000 characters. */
   readonly bufferedCharactersLimit?: number;
   /** An event that asked for a reply is rejected when the handler has not given one for so long. Default 120 s. */
@@ -64,6 +69,7 @@ export type ResolvedOptions = {
   readonly retention: Omit<Retention, "now">;
   readonly sweepIntervalMs: number;
   readonly limits: Limits;
+  readonly replyCharactersLimit: number;
   readonly bufferedCharactersLimit: number;
   readonly handlerTimeoutMs: number;
   readonly unhandledHoldMs: number;
@@ -116,6 +122,7 @@ export function resolveOptions(options: DeliveryOptions, randomNode: () => strin
       windowChunks: number("windowChunks"),
       eventCharacters: number("eventCharactersLimit"),
     }),
+    replyCharactersLimit: number("replyCharactersLimit"),
     bufferedCharactersLimit: number("bufferedCharactersLimit"),
     handlerTimeoutMs: number("handlerTimeoutMs"),
     unhandledHoldMs: number("unhandledHoldMs"),
@@ -153,6 +160,7 @@ const numberDefaults = {
   chunkCharacters: { value: 65_536, least: 256, most: 100_000 },
   windowChunks: { value: 8, least: 1, most: 64 },
   eventCharactersLimit: { value: 64 * 1024 * 1024, least: 1024, most: 2 ** 28 },
+  replyCharactersLimit: { value: 1_048_576, least: 1024, most: 2 ** 28 },
   bufferedCharactersLimit: { value: 1_000_000, least: 1024, most: 2 ** 30 },
   handlerTimeoutMs: { value: 120_000, least: 1, most: 24 * hourMs },
   unhandledHoldMs: { value: 1_000, least: 0, most: 60_000 },
