@@ -3,7 +3,10 @@
 import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
 
-type Emitted = Extract<Fact, { kind: "emit" }> & { current: number; settled: Extract<Fact, { kind: "settled" }>[] };
+type Emitted = Extract<Fact, { kind: "emit" }> & {
+  current: number;
+  settled: Extract<Fact, { kind: "settled" }>[];
+};
 
 export function checkEvents(history: History, report: Report, settled: boolean): void {
   const emitted = outcomes(history, report, settled);
@@ -30,7 +33,8 @@ function outcomes(history: History, report: Report, complete: boolean): Emitted[
     if (fact.kind === "settled") settle(pages.get(fact.page)?.get(fact.sequence), fact, report);
   }
   for (const emit of complete ? all : []) {
-    if (emit.settled.length === 0 && !gone.has(emit.page)) report("G1", `${emit.id} (${emit.plan}) has no end`);
+    if (emit.settled.length === 0 && !gone.has(emit.page))
+      report("G1", `${emit.id} (${emit.plan}) has no end`);
   }
   return all;
 }
@@ -43,11 +47,7 @@ function renumber(page: Map<number, Emitted> | undefined, from: number, to: numb
   emit.current = to;
 }
 
-function settle(
-  emit: Emitted | undefined,
-  fact: Extract<Fact, { kind: "settled" }>,
-  report: Report,
-): void {
+function settle(emit: Emitted | undefined, fact: Extract<Fact, { kind: "settled" }>, report: Report): void {
   // Of a page before this one, which saved it.
   if (emit === undefined) return;
   emit.settled.push(fact);
@@ -87,11 +87,13 @@ function checkRuns(history: History, report: Report, emitted: readonly Emitted[]
     const { session, sequence, id } = fact;
     ran.add(id);
     const name = `${session} ${sequence}`;
-    // A node that does not know yet that another one holds the session: there is no word between nodes so far.
+    // A node that does not know yet that another one holds the session: there is no word between nodes so
+    // far.
     if ((holders.get(session) ?? fact.node) !== fact.node) continue;
     if (recorded.has(name)) report("G1", `${id} ran again after its outcome was recorded`);
     const known = started.get(name);
-    if (known !== undefined && known !== id) report("G1", `sequence ${sequence} ran as ${known} and as ${id}`);
+    if (known !== undefined && known !== id)
+      report("G1", `sequence ${sequence} ran as ${known} and as ${id}`);
     if (known !== undefined) continue;
     started.set(name, id);
     if (aside.has(id)) continue;
@@ -101,7 +103,8 @@ function checkRuns(history: History, report: Report, emitted: readonly Emitted[]
   }
   for (const { id, plan, settled } of emitted) {
     const [end] = settled;
-    if (end !== undefined && end.error === "" && !ran.has(id)) report("G1", `${id} (${plan}) succeeded and never ran`);
+    if (end !== undefined && end.error === "" && !ran.has(id))
+      report("G1", `${id} (${plan}) succeeded and never ran`);
   }
 }
 

@@ -34,7 +34,9 @@ function livePages(world: World): string[] {
 
 function describeUnsettled(world: World): string {
   const pages = world.seats.map(({ name, page }) =>
-    page === undefined ? `${name} has no page` : `${page.name} connected=${page.socket.connected} pending=${page.pending}`,
+    page === undefined
+      ? `${name} has no page`
+      : `${page.name} connected=${page.socket.connected} pending=${page.pending}`,
   );
   return pages.join(", ");
 }

@@ -1,4 +1,7 @@
-/** What happened in a run, as the checkers and people read it. Nothing in it comes from the code under test's inside. */
+/**
+ * What happened in a run, as the checkers and people read it. Nothing in it comes from the code under test's
+ * inside.
+ */
 
 export type Fact =
   | { kind: "fault"; what: string; detail: string }
@@ -9,7 +12,15 @@ export type Fact =
   | { kind: "emit"; page: string; session: string; sequence: number; id: string; plan: string }
   | { kind: "renumbered"; page: string; session: string; from: number; to: number }
   | { kind: "settled"; page: string; session: string; sequence: number; error: string; value: string }
-  | { kind: "shown"; page: string; session: string; stream: number; offset: number; id: string; aside: string }
+  | {
+      kind: "shown";
+      page: string;
+      session: string;
+      stream: number;
+      offset: number;
+      id: string;
+      aside: string;
+    }
   | {
       kind: "gap";
       page: string;

@@ -1,6 +1,6 @@
 /**
- * The network between pages and nodes: links that carry packets in order, late, slowly, or no more at all without
- * telling anyone.
+ * The network between pages and nodes: links that carry packets in order, late, slowly, or no more at all
+ * without telling anyone.
  */
 
 import type { Process, Timeline } from "./virtual-time.ts";
@@ -62,7 +62,8 @@ class Lane {
     this.over = true;
     const { to } = this;
     this.to = undefined;
-    if (to !== undefined && !this.cut) this.#timeline.for(to.owner, this.#traits.latencyMs(), () => to.closed());
+    if (to !== undefined && !this.cut)
+      this.#timeline.for(to.owner, this.#traits.latencyMs(), () => to.closed());
   }
 
   #carry(packet: Packet): void {
@@ -101,7 +102,11 @@ export class Link {
   readonly toServer: Lane;
   readonly toClient: Lane;
 
-  constructor(timeline: Timeline, traits: LinkTraits, ends: { readonly page: Process; readonly node: Process }) {
+  constructor(
+    timeline: Timeline,
+    traits: LinkTraits,
+    ends: { readonly page: Process; readonly node: Process },
+  ) {
     this.toServer = new Lane(timeline, traits, ends.page);
     this.toClient = new Lane(timeline, traits, ends.node);
   }

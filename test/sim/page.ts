@@ -118,7 +118,7 @@ export class Page {
         session: session(),
         sequence,
         error: error === undefined ? "" : codeOf(error),
-        value: String(values[0] ?? ""),
+        value: typeof values[0] === "string" ? values[0] : "",
       }),
     );
   }
@@ -126,14 +126,11 @@ export class Page {
   #emitSoon(): void {
     const { random, plan } = this.#options;
     const every = plan.durationMs / plan.eventsPerPage;
-    setTimeout(
-      () => {
-        const burst = random.chance(0.2) ? random.whole(2, 8) : 1;
-        for (let index = 0; index < burst; index++) this.#emit();
-        this.#emitSoon();
-      },
-      1 + random.waiting(every, plan.durationMs),
-    );
+    setTimeout(() => {
+      const burst = random.chance(0.2) ? random.whole(2, 8) : 1;
+      for (let index = 0; index < burst; index++) this.#emit();
+      this.#emitSoon();
+    }, 1 + random.waiting(every, plan.durationMs));
   }
 
   #emit(): void {

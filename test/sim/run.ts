@@ -1,4 +1,7 @@
-/** One run: the world of a seed with its faults, then without them until everything has settled, then the checkers. */
+/**
+ * One run: the world of a seed with its faults, then without them until everything has settled, then the
+ * checkers.
+ */
 
 import { check, type Violation } from "./checkers.ts";
 import { Faults } from "./faults.ts";
@@ -44,7 +47,8 @@ export async function runSeed(seed: number): Promise<RunResult> {
     settled = isSettled(world);
     return settled;
   });
-  // What is still under way after everything looks settled: late announcements, confirmations, low-water marks.
+  // What is still under way after everything looks settled: late announcements, confirmations, low-water
+  // marks.
   const end = timeline.now + quietMs;
   await timeline.drive(() => timeline.now >= end);
   const figures = await Promise.all(figuresOf(world, timeline));

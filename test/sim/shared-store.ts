@@ -1,6 +1,6 @@
 /**
- * The store of a simulated installation: one memory engine, and for every node a commit queue in front of it, as
- * several processes have on one database. Between queue and engine stands what goes wrong in between.
+ * The store of a simulated installation: one memory engine, and for every node a commit queue in front of it,
+ * as several processes have on one database. Between queue and engine stands what goes wrong in between.
  */
 
 import { parseJson } from "../../src/protocol/frames.ts";
@@ -107,7 +107,7 @@ export class SharedStore {
   #committed(owner: Process, operations: readonly Operation[], results: readonly Result[]): void {
     const entries: CommittedEntry[] = [];
     for (const [index, operation] of operations.entries()) {
-      const result = results[index] as Result;
+      const result = results[index];
       this.#note(operation, result);
       if (operation.kind === "append") entries.push(...entriesOf(operation, result));
     }
@@ -119,7 +119,11 @@ export class SharedStore {
     for (const [node, listener] of this.#listeners) {
       if (node === publisher || !node.alive) continue;
       const { announcementLost, announcementLate, announcementTwice } = this.faults;
-      const times = this.#random.chance(announcementLost) ? 0 : this.#random.chance(announcementTwice) ? 2 : 1;
+      const times = this.#random.chance(announcementLost)
+        ? 0
+        : this.#random.chance(announcementTwice)
+          ? 2
+          : 1;
       for (let time = 0; time < times; time++) {
         const late = this.#random.chance(announcementLate) ? this.#random.waiting(800, 4_000) : 0;
         this.#timeline.for(node, this.faults.latencyMs() + late, () => listener(entries));

@@ -77,7 +77,7 @@ class NodeTransport extends ServerTransport {
     return "websocket";
   }
 
-  override get handlesUpgrades(): boolean {
+  get handlesUpgrades(): boolean {
     return true;
   }
 
@@ -137,7 +137,7 @@ export function pageTransport(dialer: Dialer): ClientTransportClass {
           return;
         }
         this.#link = link;
-        if (link === undefined) this.onError("websocket error", undefined as never);
+        if (link === undefined) this.onError("websocket error", undefined);
         else this.onOpen();
       });
     }
@@ -161,5 +161,5 @@ export function pageTransport(dialer: Dialer): ClientTransportClass {
       this.#link.toClient.over = true;
       this.#link.toClient.to = undefined;
     }
-  } as unknown as ClientTransportClass;
+  };
 }

@@ -1,8 +1,10 @@
 /**
- * Virtual time for a whole Node process: timers, immediates, clocks and randomness of the platform are replaced, and
- * stay so. Has to be imported before everything that takes them (socket.io-client keeps `setTimeout` at its import).
+ * Virtual time for a whole Node process: timers, immediates, clocks and randomness of the platform are
+ * replaced, and stay so. Has to be imported before everything that takes them (socket.io-client keeps
+ * `setTimeout` at its import).
  *
- * Promises and `process.nextTick` stay real: between two virtual events Node itself runs them until none is left.
+ * Promises and `process.nextTick` stay real: between two virtual events Node itself runs them until none is
+ * left.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -91,7 +93,8 @@ export class Timeline {
         left -= 1;
         if (left === 0) refill();
       };
-      // Node empties its queues of ticks and promises after every immediate; a turn of the loop costs more than one.
+      // Node empties its queues of ticks and promises after every immediate; a turn of the loop costs more
+      // than one.
       const refill = () => {
         left = stepsPerTurn;
         for (let index = 0; index < stepsPerTurn; index++) real.setImmediate(step);
@@ -200,19 +203,33 @@ function install(): void {
   Object.assign(globalThis, timers);
   const require = createRequire(import.meta.url);
   Object.assign(require("node:timers") as object, timers);
-  const { timeOrigin } = { timeOrigin: 1_800_000_000_000 };
-  Date.now = () => Math.floor(timeOrigin + running.timeline.now + running.timeline.current.skewMs);
+  Date.now = () => Math.floor(epochMs + running.timeline.now + running.timeline.current.skewMs);
   performance.now = () => running.timeline.now;
   Math.random = () => running.timeline.random.next();
   Object.assign(require("node:crypto") as object, {
-    randomBytes: (size: number) => {
-      const bytes = Buffer.alloc(size);
-      for (let index = 0; index < size; index++) bytes[index] = running.timeline.identities.whole(0, 255);
+    randomBytes: (size: number, done?: (error: null, bytes: Buffer) => void) => {
+      const bytes = identity(size);
+      done?.(null, bytes);
       return bytes;
     },
   });
   syncBuiltinESMExports();
 }
+
+/**
+ * Socket.IO keeps a pool over all runs of a process, so that draws for it would differ from run to run; what
+ * it makes of it is replaced by the session's id.
+ */
+function identity(size: number): Buffer {
+  const bytes = Buffer.alloc(size, 1);
+  if (size > poolBytesMin) return bytes;
+  for (let index = 0; index < size; index++) bytes[index] = running.timeline.identities.whole(0, 255);
+  return bytes;
+}
+
+/** Any time will do that is no round number of days. */
+const epochMs = 1_800_000_012_345;
+const poolBytesMin = 1_024;
 
 /** More would save little, and a failed run goes on for as many empty steps. */
 const stepsPerTurn = 64;

@@ -80,7 +80,14 @@ export class World {
     const { plan, timeline } = this;
     const process = new Process(name);
     if (plan.skewMs > 0) process.skewMs = timeline.random.whole(-plan.skewMs, plan.skewMs);
-    const node: Node = { name, process, server: undefined, engine: undefined, links: new Set(), draining: false };
+    const node: Node = {
+      name,
+      process,
+      server: undefined,
+      engine: undefined,
+      links: new Set(),
+      draining: false,
+    };
     process.died = () => timeline.later(0, () => this.#buryNode(node, true));
     this.nodes.push(node);
     timeline.for(process, 0, () => {
@@ -188,7 +195,10 @@ export class World {
 
   /** When the last one wakes up that is frozen now. */
   get awakeAt(): number {
-    const processes = [...this.liveNodes.map(({ process }) => process), ...this.seats.map(({ page }) => page?.owner)];
+    const processes = [
+      ...this.liveNodes.map(({ process }) => process),
+      ...this.seats.map(({ page }) => page?.owner),
+    ];
     return Math.max(this.timeline.now, ...processes.map((process) => process?.frozenUntil ?? 0));
   }
 

@@ -1,0 +1,71 @@
+/** Runs of seeds in worker processes, which share them out by remainder. */
+
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Violation } from "./checkers.ts";
+
+export type SeedReport = {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly events: number;
+  readonly steps: number;
+  readonly virtualMs: number;
+  /** With `trace` only. */
+  readonly plan?: object;
+  readonly history?: string;
+};
+
+export type SeedRuns = {
+  readonly first: number;
+  readonly count: number;
+  readonly jobs: number;
+  readonly trace?: boolean;
+  readonly take: (report: SeedReport) => void;
+};
+
+/** Resolves when all seeds have run; rejects when a worker fails or says nothing for too long. */
+export async function runSeeds(runs: SeedRuns): Promise<void> {
+  const jobs = Math.max(1, Math.min(runs.jobs, runs.count));
+  const workers = Array.from({ length: jobs }, (_, index) => {
+    const count = Math.ceil((runs.count - index) / jobs);
+    return runWorker(runs, [runs.first + index, count, jobs]);
+  });
+  await Promise.all(workers);
+}
+
+function runWorker({ trace = false, take }: SeedRuns, numbers: readonly number[]): Promise<void> {
+  const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
+  const child = spawn(process.execPath, [worker, ...numbers.map(String), trace ? "trace" : ""], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let last = `none of those from ${numbers[0]}`;
+  let silence: ReturnType<typeof setTimeout> | undefined;
+  const listen = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => child.kill("SIGKILL"), silenceMs);
+  };
+  listen();
+  const lines = createInterface({ input: child.stdout });
+  lines.on("line", (line) => {
+    listen();
+    const report = JSON.parse(line) as SeedReport;
+    last = String(report.seed);
+    take(report);
+  });
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      clearTimeout(silence);
+      process.off("exit", end);
+      if (code === 0) resolve();
+      else
+        reject(new Error(`a worker ended with ${String(signal ?? code)}; its last finished seed is ${last}`));
+    });
+  });
+}
+
+/** A seed takes some 30 ms, and the largest ones a second. */
+const silenceMs = 120_000;
