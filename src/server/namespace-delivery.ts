@@ -194,8 +194,10 @@ export class NamespaceDelivery {
     // What was emitted before the leave is still this member's; it comes out of the store before the leave
     // does.
     const detach = () => joined.then((membership) => membership && this.#detach(session, membership));
+    // Still a member for the store: a client that had been told otherwise would be shown all of it again.
+    const restore = () => joined.then((membership) => membership && this.#restore(session, membership));
     const detached = left
-      .then(detach, detach)
+      .then(detach, restore)
       .catch(() => undefined)
       .then(() => {
         if (this.#leaving.get(name) === detached) this.#leaving.delete(name);
@@ -447,6 +449,13 @@ export class NamespaceDelivery {
     connection.members.delete(membership.head.stream);
     member.detach();
     if (member.announced) connection.queue(serverFrame.leave(membership.head.stream));
+  }
+
+  #restore(session: Session, membership: Membership): void {
+    const { room } = membership;
+    if (session.ended || session.memberships.has(room) || this.#joining.has(joinName(session, room))) return;
+    session.memberships.set(room, membership);
+    if (session.socket?.connected === true) void this.localRooms.addAll(session.id, new Set([room]));
   }
 
   /** Sessions whose handlers run stay: their events would be run a second time, side by side with the first. */
