@@ -6,7 +6,7 @@ import type { Fact, History } from "./history.ts";
 type Appended = Extract<Fact, { kind: "appended" }>;
 
 /** From where to where a session was a member; `to` is undefined while it is. */
-type Interval = { readonly base: number; to: number | undefined };
+type Interval = { readonly base: number; to: number | undefined; leftAt: number };
 
 type Seen = {
   readonly shown: Map<number, string>;
@@ -16,7 +16,7 @@ type Seen = {
 
 export function checkDelivery(history: History, report: Report, livePages: readonly string[]): void {
   const record = new Record(report);
-  for (const { fact } of history.lines) record.read(fact);
+  for (const { at, fact } of history.lines) record.read(fact, at);
   record.finish(new Set(livePages));
 }
 
@@ -33,12 +33,15 @@ class Record {
   /** What a session was shown, whatever the stream. */
   readonly #ids = new Map<string, Set<string>>();
   readonly #sessionOfPage = new Map<string, string>();
+  readonly #appendedAt = new Map<string, number>();
+  #now = 0;
 
   constructor(report: Report) {
     this.#report = report;
   }
 
-  read(fact: Fact): void {
+  read(fact: Fact, at: number): void {
+    this.#now = at;
     switch (fact.kind) {
       case "appended":
         this.#appended(fact);
@@ -84,6 +87,7 @@ class Record {
     this.#entries.set(fact.stream, entries);
     if (entries.has(fact.offset)) this.#report("store", `stream ${fact.stream} has ${fact.offset} twice`);
     entries.set(fact.offset, fact);
+    this.#appendedAt.set(`${fact.stream}:${fact.offset}`, this.#now);
     this.#heads.set(fact.stream, fact.offset);
     this.#streamOfKey.set(fact.key, fact.stream);
     // A session is a member of its own room from its beginning.
@@ -98,13 +102,15 @@ class Record {
     const intervals = streams.get(stream) ?? [];
     streams.set(stream, intervals);
     const last = intervals.at(-1);
-    if (last === undefined || last.to !== undefined) intervals.push({ base, to: undefined });
+    if (last === undefined || last.to !== undefined) intervals.push({ base, to: undefined, leftAt: 0 });
   }
 
   #leave(session: string, stream: number | undefined): void {
     if (stream === undefined) return;
     const last = this.#members.get(session)?.get(stream)?.at(-1);
-    if (last !== undefined && last.to === undefined) last.to = this.#heads.get(stream) ?? 0;
+    if (last === undefined || last.to !== undefined) return;
+    last.to = this.#heads.get(stream) ?? 0;
+    last.leftAt = this.#now;
   }
 
   #connected({ page, session }: Extract<Fact, { kind: "connect" }>): void {
@@ -127,7 +133,11 @@ class Record {
     seen.last = Math.max(seen.last, offset);
     seen.shown.set(offset, id);
     const intervals = this.#members.get(session)?.get(stream) ?? [];
-    const isMember = intervals.some(({ base, to }) => offset > base && (to === undefined || offset <= to));
+    const appendedAt = this.#appendedAt.get(`${stream}:${offset}`) ?? 0;
+    const isMember = intervals.some(
+      ({ base, to, leftAt }) =>
+        offset > base && (to === undefined || offset <= to || appendedAt <= leftAt + leaveHeardMs),
+    );
     if (!isMember) this.#report("G2", `${name} was shown to one who is not a member`);
   }
 
@@ -167,3 +177,6 @@ class Record {
     return seen;
   }
 }
+
+/** A node hears of the leave a moment after the store has it, and meanwhile of what others publish. */
+const leaveHeardMs = 100;
