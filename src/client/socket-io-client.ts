@@ -89,3 +89,20 @@ export const reservedEvents: ReadonlySet<string> = new Set([
   "newListener",
   "removeListener",
 ]);
+
+const returning = new WeakSet<ManagerInternals>();
+
+/** The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys it. */
+export function reconnectOnceIn(manager: ManagerInternals, delayMs: number): void {
+  const [ownDelayMs, ownFactor] = [manager.reconnectionDelay(), manager.randomizationFactor()];
+  manager.reconnectionDelay(Math.max(1, delayMs));
+  manager.randomizationFactor(0);
+  // Told twice, the delay that is set is the server's, and the application's own is already remembered.
+  if (returning.has(manager)) return;
+  returning.add(manager);
+  manager.once("reconnect_attempt", () => {
+    returning.delete(manager);
+    manager.reconnectionDelay(ownDelayMs);
+    manager.randomizationFactor(ownFactor);
+  });
+}

@@ -7,6 +7,7 @@ import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
 import { type ClientOutcome, type ClientOutput, ClientSession } from "../protocol/client-session.ts";
 import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
 import { decodePayload, encodePayload } from "../protocol/payload.ts";
+import { Alarm } from "./alarm.ts";
 import { ClientDelivery } from "./delivery.ts";
 import { LinkProbe } from "./link-probe.ts";
 import type { ResolvedClientOptions } from "./options.ts";
@@ -18,6 +19,7 @@ import {
   packetConnect,
   packetConnectError,
   packetEvent,
+  reconnectOnceIn,
   reservedEvents,
   SocketBase,
 } from "./socket-io-client.ts";
@@ -25,8 +27,6 @@ import { type SleepWatch, watchSleep } from "./sleep-watch.ts";
 import { type Settle, Waiters } from "./waiters.ts";
 
 type Callback = (...args: unknown[]) => void;
-
-type Timer = ReturnType<typeof setTimeout>;
 
 export class DeliveringSocket extends SocketBase {
   readonly delivery: ClientDelivery<this>;
@@ -39,8 +39,10 @@ export class DeliveringSocket extends SocketBase {
   #stock = false;
   #aside = false;
   #supersededAt = Number.NEGATIVE_INFINITY;
-  #timer: Timer | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #timer = new Alarm(now, () => {
+    this.#core.handleTimeout(now());
+    this.#carryOut();
+  });
   readonly #probe: LinkProbe;
   readonly #saver: SessionSaver;
   #sleepWatch: SleepWatch | undefined;
@@ -156,7 +158,7 @@ export class DeliveringSocket extends SocketBase {
     this.#core.poll();
     this.#writer.clear();
     this.#probe.end();
-    this.#arm();
+    this.#timer.setAt(this.#core.nextTimeout());
     super.onclose(reason, description);
   }
 
@@ -266,7 +268,7 @@ export class DeliveringSocket extends SocketBase {
       if (outputs.length === 0) break;
       for (const output of outputs) this.#perform(output);
     }
-    this.#arm();
+    this.#timer.setAt(this.#core.nextTimeout());
   }
 
   #perform(output: ClientOutput): void {
@@ -294,7 +296,7 @@ export class DeliveringSocket extends SocketBase {
         return;
       }
       case "drain":
-        this.#comeBackIn(output.reconnectInMs);
+        reconnectOnceIn(this.io, output.reconnectInMs);
         this.delivery.emit("drain", { reconnectInMs: output.reconnectInMs });
         return;
       case "alive":
@@ -349,26 +351,6 @@ export class DeliveringSocket extends SocketBase {
 
   // --- the life of the connection ---
 
-  #arm(): void {
-    const at = this.#core.nextTimeout();
-    if (at === undefined) {
-      clearTimeout(this.#timer);
-      this.#timerAt = Number.POSITIVE_INFINITY;
-      return;
-    }
-    if (at >= this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(
-      () => {
-        this.#timerAt = Number.POSITIVE_INFINITY;
-        this.#core.handleTimeout(now());
-        this.#carryOut();
-      },
-      Math.max(0, at - now()),
-    );
-  }
-
   /** After sleep a connection may look alive and be dead: ask, and give it up when nobody answers. */
   #probeLink(): void {
     if (!this.connected || this.#stock) return;
@@ -376,22 +358,6 @@ export class DeliveringSocket extends SocketBase {
     if (nonce === undefined) return;
     this.#core.probe(nonce);
     this.#carryOut();
-  }
-
-  /**
-   * The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys
-   * it.
-   */
-  #comeBackIn(reconnectInMs: number): void {
-    const manager = this.io;
-    const delayMs = manager.reconnectionDelay();
-    const factor = manager.randomizationFactor();
-    manager.reconnectionDelay(Math.max(1, reconnectInMs));
-    manager.randomizationFactor(0);
-    manager.once("reconnect_attempt", () => {
-      manager.reconnectionDelay(delayMs);
-      manager.randomizationFactor(factor);
-    });
   }
 
   /** What waited in the outbox goes out the stock way. */

@@ -56,7 +56,7 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
       delivery.fanOut.stock.handleChange(id, room, false);
       return localRooms.del(id, room);
     }
-    return delivery.leaveRoom(session, room);
+    return delivery.rooms.leave(session, room);
   };
   adapter.addSockets = (options, rooms) => {
     addSockets.call(adapter, options, rooms);
@@ -67,7 +67,7 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
   };
   adapter.delSockets = (options, rooms) => {
     delSockets.call(adapter, options, rooms);
-    delivery.withdraw({ rooms: [...options.rooms], except: [...(options.except ?? [])] }, rooms);
+    delivery.rooms.withdraw({ rooms: [...options.rooms], except: [...(options.except ?? [])] }, rooms);
   };
 }
 

@@ -200,7 +200,7 @@ export class SessionAdmission implements io.Admission {
     for (const membership of memberships) {
       const ok = await authorize(socket as unknown as Parameters<typeof authorize>[0], membership.room);
       if (ok) allowed.push(membership);
-      else await this.#delivery.leaveRoom(session, membership.room);
+      else await this.#delivery.rooms.leave(session, membership.room);
     }
     return allowed;
   }

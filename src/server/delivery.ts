@@ -6,7 +6,8 @@ import { decodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Durability, Receipt } from "../store/port.ts";
 import type { DeliveryNode, NodeFigures } from "./delivery-node.ts";
-import { type Session, toBuffer } from "./session.ts";
+import { toBuffer } from "./event-runs.ts";
+import type { Session } from "./session.ts";
 
 /** An entry as the application reads it. */
 export type HistoryEntry = {

@@ -128,6 +128,12 @@ function failure(error: unknown): RunResult {
   return { kind: "rejected", error: describeError(error) };
 }
 
+/** The end of an event that Holdfast itself rejects. */
+export function rejection(error: Error): RunResult {
+  const code = error instanceof DeliveryError ? error.code : "handler_failed";
+  return { kind: "rejected", error: { code, message: error.message } };
+}
+
 /** What of an error travels to the caller: its code, its message, and its `data` where that can be sent. */
 export function describeError(error: unknown): FrameError {
   if (!(error instanceof Error)) return { code: "handler_failed", message: String(error) };

@@ -12,7 +12,7 @@ export type {
   SocketDelivery,
 } from "./delivery.ts";
 export type { NodeFigures } from "./delivery-node.ts";
-export type { JoinOptions } from "./namespace-delivery.ts";
+export type { JoinOptions } from "./room-memberships.ts";
 export type { DeliveryOptions } from "./options.ts";
 export { type CurrentRequest, currentRequest, RetryLater } from "./request.ts";
 export type { HoldfastServerOptions } from "./server.ts";

@@ -7,27 +7,17 @@ import type { FrameError } from "../protocol/frames.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import { encodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
-import type { Fence, Fenced, JoinFrom, Membership, Receipt, Store } from "../store/port.ts";
+import type { Fence, Fenced, Receipt, Store } from "../store/port.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import { EmitOrder } from "./emit-order.ts";
 import { FanOut } from "./fan-out.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { OutgoingListeners } from "./outgoing.ts";
+import { persistently } from "./persistently.ts";
 import { activeRequest, type Request } from "./request.ts";
+import { RoomMemberships } from "./room-memberships.ts";
 import type { EndReason, Session } from "./session.ts";
 import { announceOn, type EmitFlags } from "./socket-io.ts";
-
-/** Second argument of `join`: where the member starts, and what the client is told. */
-export type JoinOptions = {
-  /** Deliver the last so many entries first. */
-  readonly last?: number;
-  /** Deliver what came after this offset first. */
-  readonly after?: number;
-  /** Deliver what this consumer has not confirmed first, and move its cursor with every confirmation. */
-  readonly cursor?: string;
-  /** Tell the client the room's name, which gap reports then carry. */
-  readonly show?: boolean;
-};
 
 export type PublishRequest = {
   /** Empty: everyone in the namespace. */
@@ -52,9 +42,7 @@ export class NamespaceDelivery {
   readonly sessions = new Map<string, Session>();
   /** The adapter's own membership methods, in front of which ours stand. */
   readonly localRooms: Pick<Adapter, "addAll" | "del">;
-  readonly #joining = new Map<string, Promise<Membership>>();
-  /** Leaves whose member is still attached; a join that follows at once must not find it there. */
-  readonly #leaving = new Map<string, Promise<void>>();
+  readonly rooms: RoomMemberships;
   #suspendedCount = 0;
 
   constructor(node: DeliveryNode, namespace: Namespace, localRooms: Pick<Adapter, "addAll" | "del">) {
@@ -62,6 +50,7 @@ export class NamespaceDelivery {
     this.namespace = namespace;
     this.store = node.store;
     this.options = node.options;
+    this.rooms = new RoomMemberships(this);
     this.localRooms = localRooms;
     this.order = new EmitOrder(node.store);
     this.fanOut = new FanOut({
@@ -166,59 +155,7 @@ export class NamespaceDelivery {
     release();
   }
 
-  // --- rooms ---
-
-  /**
-   * `join` and `leave` are often called without awaiting them: failures are reported, and thrown to those who
-   * do.
-   */
-  joinRooms(session: Session, rooms: readonly string[], options: JoinOptions): Promise<void> {
-    if (session.socket?.connected === true) void this.localRooms.addAll(session.id, new Set(rooms));
-    const joined = rooms.includes("")
-      ? Promise.reject(new TypeError("a room needs a name: the empty one stands for the namespace"))
-      : Promise.all(rooms.map((room) => this.#join(session, room, options))).then(() => undefined);
-    joined.catch((error: unknown) => this.reportStoreError(error));
-    return joined;
-  }
-
-  leaveRoom(session: Session, room: string): Promise<void> {
-    void this.localRooms.del(session.id, room);
-    if (room === session.id || room === "") return Promise.resolve();
-    const name = joinName(session, room);
-    const joining = this.#joining.get(name);
-    this.#joining.delete(name);
-    const joined = joining ?? Promise.resolve(session.memberships.get(room));
-    session.memberships.delete(room);
-    const left = this.fenced(session, (fence) => this.store.leave({ ...fence, room })).then(() => undefined);
-    left.catch((error: unknown) => this.reportStoreError(error));
-    // What was emitted before the leave is still this member's; it comes out of the store before the leave
-    // does.
-    const detach = () => joined.then((membership) => membership && this.#detach(session, membership));
-    // Still a member for the store: a client that had been told otherwise would be shown all of it again.
-    const restore = () => joined.then((membership) => membership && this.#restore(session, membership));
-    const detached = left
-      .then(detach, restore)
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#leaving.get(name) === detached) this.#leaving.delete(name);
-      });
-    this.#leaving.set(name, detached);
-    return left;
-  }
-
-  /** `socketsLeave`: takes rooms from the chosen sessions, also from those that are away. */
-  withdraw(
-    selector: { rooms: readonly string[]; except: readonly string[] },
-    rooms: readonly string[],
-  ): void {
-    for (const session of this.sessions.values()) {
-      if (session.connected || !isSelected(session, selector)) continue;
-      for (const room of rooms) session.memberships.delete(room);
-    }
-    this.store.withdraw({ namespace: this.name, ...selector }, rooms).catch((error: unknown) => {
-      this.reportStoreError(error);
-    });
-  }
+  // --- sessions ---
 
   handlePositions(session: Session, positions: readonly (readonly [number, number])[]): void {
     for (const [stream, offset] of positions) {
@@ -230,8 +167,6 @@ export class NamespaceDelivery {
       });
     }
   }
-
-  // --- sessions ---
 
   add(session: Session): void {
     this.sessions.set(session.id, session);
@@ -273,8 +208,10 @@ export class NamespaceDelivery {
     if (!session.connected && this.#suspendedCount > 0) this.#suspendedCount -= 1;
     if (this.sessions.get(session.id) === session) this.sessions.delete(session.id);
     if (reason === "kicked" || reason === "closed") {
-      const ended = this.store.endSession(session.id, roomKey(this.name, session.id));
-      ended.catch((error: unknown) => this.reportStoreError(error));
+      const report = (error: unknown) => this.reportStoreError(error);
+      const ownKey = roomKey(this.name, session.id);
+      // Whoever was sent away must not resume because the store was away at that moment.
+      persistently(() => this.store.endSession(session.id, ownKey), { report }).catch(report);
     }
     if (reason === "moved") {
       session.connection?.refuse(serverFrame.error("stale_generation", "resumed elsewhere"));
@@ -376,88 +313,6 @@ export class NamespaceDelivery {
     );
   }
 
-  async #join(session: Session, room: string, options: JoinOptions): Promise<void> {
-    if (room === session.id || session.memberships.has(room)) return;
-    const name = joinName(session, room);
-    const joining = this.#joining.get(name);
-    if (joining !== undefined) {
-      await joining;
-      return;
-    }
-    const joined = this.#store(session, room, options);
-    this.#joining.set(name, joined);
-    try {
-      const membership = await joined;
-      // A leave that was called meanwhile has taken the name away; it comes after the join in the store too.
-      if (this.#joining.get(name) === joined) session.memberships.set(room, membership);
-    } finally {
-      if (this.#joining.get(name) === joined) this.#joining.delete(name);
-    }
-  }
-
-  async #store(session: Session, room: string, options: JoinOptions): Promise<Membership> {
-    const key = roomKey(this.name, room);
-    const [from, show] = [joinFrom(options), options.show ?? this.options.showRooms];
-    const join = (fence: Fence) => this.store.join({ ...fence, room, key, from, show });
-    const leaving = this.#leaving.get(joinName(session, room));
-    const result = await this.#persistently(session, () => this.fenced(session, join));
-    if (result === undefined) throw new DeliveryError("stale_generation");
-    // The leave stands before the join in the store, so this takes no longer than the promises that follow it.
-    await leaving;
-    if (session.connection !== undefined) this.#attach(session, result.membership);
-    return result.membership;
-  }
-
-  /**
-   * A join that the store cannot take now is tried again: without it the client would silently get nothing.
-   */
-  async #persistently<T>(session: Session, attempt: () => Promise<T>): Promise<T> {
-    for (let delayMs = joinRetryMs; ; delayMs *= 2) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const retryable = error instanceof DeliveryError && error.retryable;
-        if (!retryable || session.ended || delayMs > joinRetryMaxMs) {
-          session.connection?.refuse(serverFrame.error("store_unavailable", "a room could not be joined"));
-          throw error;
-        }
-        this.reportStoreError(error);
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-      }
-    }
-  }
-
-  #attach(session: Session, membership: Membership): void {
-    const { connection } = session;
-    if (connection === undefined) return;
-    const { head, base, show, room, cursor } = membership;
-    this.fanOut.addMember(session, connection, {
-      head,
-      epoch: base.epoch,
-      offset: base.offset,
-      part: 0,
-      shownRoom: show ? room : "",
-      consumer: cursor,
-      announced: false,
-    });
-  }
-
-  #detach(session: Session, membership: Membership): void {
-    const { connection } = session;
-    const member = connection?.members.get(membership.head.stream);
-    if (connection === undefined || member === undefined) return;
-    connection.members.delete(membership.head.stream);
-    member.detach();
-    if (member.announced) connection.queue(serverFrame.leave(membership.head.stream));
-  }
-
-  #restore(session: Session, membership: Membership): void {
-    const { room } = membership;
-    if (session.ended || session.memberships.has(room) || this.#joining.has(joinName(session, room))) return;
-    session.memberships.set(room, membership);
-    if (session.socket?.connected === true) void this.localRooms.addAll(session.id, new Set([room]));
-  }
-
   /** Sessions whose handlers run stay: their events would be run a second time, side by side with the first. */
   #evictOldest(): void {
     for (const session of this.sessions.values()) {
@@ -466,31 +321,5 @@ export class NamespaceDelivery {
     }
   }
 }
-
-/** Whether Socket.IO's selection of rooms matches a session. */
-function isSelected(
-  session: Session,
-  selector: { readonly rooms: readonly string[]; readonly except: readonly string[] },
-): boolean {
-  const inRoom = (room: string) => room === session.id || session.memberships.has(room);
-  if (selector.except.some(inRoom)) return false;
-  return selector.rooms.length === 0 || selector.rooms.some(inRoom);
-}
-
-function joinFrom(options: JoinOptions): JoinFrom {
-  const { last, after, cursor } = options;
-  if (cursor !== undefined) return { kind: "cursor", consumer: cursor };
-  if (after !== undefined) return { kind: "after", offset: after };
-  if (last !== undefined) return { kind: "last", count: last };
-  return { kind: "head" };
-}
-
-function joinName(session: Session, room: string): string {
-  return `${session.id} ${room}`;
-}
-
-/** Joins are tried for some 30 s; then the client is sent away, and its next connection tries again. */
-const joinRetryMs = 250;
-const joinRetryMaxMs = 16_000;
 
 type AnyFunction = (...args: unknown[]) => unknown;

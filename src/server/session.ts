@@ -7,14 +7,13 @@
 import { EventEmitter } from "node:events";
 import { assertNever, DeliveryError } from "../protocol/errors.ts";
 import { serverFrame } from "../protocol/frames.ts";
-import { decodePayload } from "../protocol/payload.ts";
-import { ServerSession, type InboxOutcome, type Run, type ServerOutput } from "../protocol/server-session.ts";
+import { ServerSession, type InboxOutcome, type ServerOutput } from "../protocol/server-session.ts";
 import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
-import { hasListener, type RunResult, runEvent } from "./dispatch.ts";
+import { rejection, type RunResult } from "./dispatch.ts";
+import { EventRuns } from "./event-runs.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
-import { Request, runInRequest } from "./request.ts";
-import { type EmitFlags, type HoldfastSocket, reservedEvents, type SocketSession } from "./socket-io.ts";
+import type { EmitFlags, HoldfastSocket, SocketSession } from "./socket-io.ts";
 
 /** Why a session ended in this process. */
 export type EndReason = "moved" | "expired" | "kicked" | "evicted" | "closed";
@@ -40,12 +39,9 @@ export class Session extends EventEmitter implements SocketSession {
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
-  /** Events whose turn has come but that wait, in order, for a listener. */
-  readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
-  #waitingTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #runs: EventRuns;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
   #retries: Map<number, number> | undefined;
-  #runningCount = 0;
 
   constructor(
     delivery: NamespaceDelivery,
@@ -78,6 +74,7 @@ export class Session extends EventEmitter implements SocketSession {
       outcomes: resumed?.outcomes ?? [],
       uploads: resumed?.uploads ?? [],
     });
+    this.#runs = new EventRuns(this, delivery, (sequence, result) => this.#finish(sequence, result));
     super.on("newListener", listenerAdded);
   }
 
@@ -91,12 +88,12 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** Handlers that are running. */
   get running(): number {
-    return this.#runningCount;
+    return this.#runs.running;
   }
 
   /** Outcomes and events that are remembered for this session. */
   get inboxDepth(): number {
-    return this.#inbox.depth + this.#waiting.length;
+    return this.#inbox.depth + this.#runs.waiting;
   }
 
   // --- the virtual connection's own methods ---
@@ -122,11 +119,11 @@ export class Session extends EventEmitter implements SocketSession {
 
   join(rooms: string | readonly string[], options?: unknown): Promise<void> {
     const list = typeof rooms === "string" ? [rooms] : rooms;
-    return this.#delivery.joinRooms(this, list, options ?? {});
+    return this.#delivery.rooms.join(this, list, options ?? {});
   }
 
   async leave(room: string): Promise<void> {
-    await this.#delivery.leaveRoom(this, room);
+    await this.#delivery.rooms.leave(this, room);
   }
 
   /** Ends the session: the client has to open a new one. */
@@ -152,7 +149,7 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** Later, because whoever attaches one listener is about to attach others. */
   handleListener(): void {
-    if (this.#waiting.length > 0) setImmediate(() => this.#releaseWaiting());
+    if (this.#runs.waiting > 0) setImmediate(() => this.#runs.release());
   }
 
   handleOutgoingListener(socket: HoldfastSocket): void {
@@ -200,7 +197,7 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** The socket's handlers have run and may have attached listeners. */
   handleListening(): void {
-    this.#releaseWaiting();
+    this.#runs.release();
   }
 
   disconnect(): void {
@@ -209,9 +206,8 @@ export class Session extends EventEmitter implements SocketSession {
     this.socket = undefined;
     this.#inbox.handleDisconnected();
     // The client resends what has no outcome, and it is better run with the next connection's listeners.
-    for (const { run } of this.#waiting.splice(0)) this.#inbox.handleNotRun(run.sequence);
+    for (const sequence of this.#runs.stop()) this.#inbox.handleNotRun(sequence);
     this.#inbox.poll();
-    clearTimeout(this.#waitingTimer);
   }
 
   /** Saves `socket.data` when it has changed since it was last saved. */
@@ -238,7 +234,7 @@ export class Session extends EventEmitter implements SocketSession {
   #perform(output: ServerOutput): void {
     switch (output.kind) {
       case "run":
-        this.#begin(output);
+        this.#runs.begin(output);
         return;
       case "record":
         void this.#record(output.outcome, output.low);
@@ -271,106 +267,6 @@ export class Session extends EventEmitter implements SocketSession {
     }
   }
 
-  #begin(run: Run): void {
-    const values = decodePayload(run.payload, toBuffer);
-    if (values === undefined) {
-      this.#finish(run.sequence, reject(new DeliveryError("bad_frame", { detail: "payload" })));
-      return;
-    }
-    if (run.request !== undefined) {
-      this.#runReply(run, run.request, values);
-      return;
-    }
-    const [event] = values;
-    if (typeof event !== "string" && typeof event !== "number") {
-      this.#finish(run.sequence, reject(new DeliveryError("bad_frame", { detail: "an event needs a name" })));
-      return;
-    }
-    if (reservedEvents.has(String(event))) {
-      this.#finish(run.sequence, reject(new DeliveryError("reserved_event", { detail: String(event) })));
-      return;
-    }
-    const until = Date.now() + this.#delivery.options.unhandledHoldMs;
-    this.#waiting.push({ run, args: values, until });
-    this.#releaseWaiting();
-  }
-
-  /**
-   * Starts events in order; the first one without a listener holds up the ones behind it, for a bounded time.
-   */
-  #releaseWaiting(): void {
-    const target = { socket: this.socket, virtual: this };
-    for (;;) {
-      const [first] = this.#waiting;
-      if (first === undefined) return;
-      const event = String(first.args[0]);
-      if (!hasListener(target, event)) {
-        const remainingMs = first.until - Date.now();
-        if (remainingMs > 0) {
-          clearTimeout(this.#waitingTimer);
-          this.#waitingTimer = setTimeout(() => this.#releaseWaiting(), remainingMs + 1);
-          return;
-        }
-        this.#waiting.shift();
-        this.#finish(first.run.sequence, unhandled(event));
-        continue;
-      }
-      this.#waiting.shift();
-      void this.#runEvent(first.run, first.args);
-    }
-  }
-
-  async #runEvent(run: Run, args: unknown[]): Promise<void> {
-    const request = new Request(this.id, run.sequence);
-    this.#runningCount += 1;
-    const { handlerTimeoutMs } = this.#delivery.options;
-    const result = await runInRequest(request, () =>
-      runEvent({ socket: this.socket, virtual: this }, args, {
-        wantsReply: run.wantsReply,
-        timeoutMs: handlerTimeoutMs,
-        encodeReply: (values) => this.#delivery.encodeReply(this, values),
-      }),
-    );
-    await request.settled();
-    request.close();
-    this.#runningCount -= 1;
-    const failed = request.failure;
-    // What the handler emitted could not be stored, so the event is not done, whatever the handler says.
-    if (failed !== undefined) {
-      this.#finish(run.sequence, { kind: "retry", delayMs: undefined, cause: failed });
-    } else this.#delivery.afterEntries(this, request, () => this.#finish(run.sequence, result));
-  }
-
-  #runReply(run: Run, name: string, values: unknown[]): void {
-    const callback = this.#delivery.takeReply(name, this.id);
-    if (callback === undefined) {
-      const gone = reject(
-        new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }),
-      );
-      this.#finish(run.sequence, run.wantsReply ? gone : { kind: "ok", body: "" });
-      return;
-    }
-    const virtual = new EventEmitter();
-    virtual.on("reply", (...args: unknown[]) => callback(undefined, args));
-    const options = {
-      wantsReply: run.wantsReply,
-      timeoutMs: this.#delivery.options.handlerTimeoutMs,
-      encodeReply: (args: unknown[]) => this.#delivery.encodeReply(this, args),
-    };
-    const request = new Request(this.id, run.sequence);
-    this.#runningCount += 1;
-    void runInRequest(request, () =>
-      runEvent({ socket: undefined, virtual }, ["reply", ...values], options),
-    ).then(async (result) => {
-      await request.settled();
-      request.close();
-      this.#runningCount -= 1;
-      // The callback is spent, so an error in it cannot be made good by running it again.
-      const final = result.kind === "retry" ? reject(result.cause as Error) : result;
-      this.#finish(run.sequence, final);
-    });
-  }
-
   #finish(sequence: number, result: RunResult): void {
     if (this.ended && result.kind !== "retry") {
       this.#inbox.poll();
@@ -397,7 +293,7 @@ export class Session extends EventEmitter implements SocketSession {
     const { retryLimit } = this.#delivery.options;
     const attempt = this.#retries?.get(sequence) ?? 0;
     if (retryLimit > 0 && attempt >= retryLimit) {
-      this.#finish(sequence, reject(new DeliveryError("retry_limit", { cause })));
+      this.#finish(sequence, rejection(new DeliveryError("retry_limit", { cause })));
       return;
     }
     this.#retries ??= new Map();
@@ -475,19 +371,3 @@ function listenerAdded(this: Session): void {
 }
 
 function ignoreError(): void {}
-
-export function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** The name comes from the client: as long as it likes, and it goes into the store, the answer and the log. */
-function unhandled(event: string): RunResult {
-  return reject(new DeliveryError("unhandled_event", { detail: event.slice(0, nameCharactersShown) }));
-}
-
-function reject(error: Error): RunResult {
-  const code = error instanceof DeliveryError ? error.code : "handler_failed";
-  return { kind: "rejected", error: { code, message: error.message } };
-}
-
-const nameCharactersShown = 100;

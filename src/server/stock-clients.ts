@@ -9,7 +9,7 @@ import { parseJson } from "../protocol/frames.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import type { CommittedEntry } from "../store/port.ts";
 import type { EmitOrder } from "./emit-order.ts";
-import { toBuffer } from "./session.ts";
+import { toBuffer } from "./event-runs.ts";
 import { type HoldfastSocket, sendStock } from "./socket-io.ts";
 
 export class StockClients {

@@ -4,7 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import type * as stock from "socket.io";
 import type { Receipt } from "../store/port.ts";
 import type { Delivery, SocketDelivery } from "./delivery.ts";
-import type { JoinOptions } from "./namespace-delivery.ts";
+import type { JoinOptions } from "./room-memberships.ts";
 import { HoldfastServer, type HoldfastServerOptions } from "./server.ts";
 import type { Session } from "./session.ts";
 

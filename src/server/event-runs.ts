@@ -1,0 +1,164 @@
+/**
+ * Runs of one session's events: those whose turn has come start in order, and wait for a listener where there is none
+ * yet; each ends with one result.
+ */
+
+import { EventEmitter } from "node:events";
+import { DeliveryError } from "../protocol/errors.ts";
+import { decodePayload } from "../protocol/payload.ts";
+import type { Run } from "../protocol/server-session.ts";
+import { hasListener, rejection, runEvent, type RunResult } from "./dispatch.ts";
+import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { Request, runInRequest } from "./request.ts";
+import type { Session } from "./session.ts";
+import { reservedEvents } from "./socket-io.ts";
+
+export class EventRuns {
+  readonly #session: Session;
+  readonly #delivery: NamespaceDelivery;
+  readonly #finish: (sequence: number, result: RunResult) => void;
+  /** Events whose turn has come but that wait, in order, for a listener. */
+  readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running = 0;
+
+  constructor(
+    session: Session,
+    delivery: NamespaceDelivery,
+    finish: (sequence: number, result: RunResult) => void,
+  ) {
+    this.#session = session;
+    this.#delivery = delivery;
+    this.#finish = finish;
+  }
+
+  /** Handlers that are running. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Events that wait for a listener. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Gives up what has not begun to run. Returns the sequences. */
+  stop(): number[] {
+    clearTimeout(this.#timer);
+    return this.#waiting.splice(0).map(({ run }) => run.sequence);
+  }
+
+  begin(run: Run): void {
+    const values = decodePayload(run.payload, toBuffer);
+    if (values === undefined) {
+      this.#finish(run.sequence, rejection(new DeliveryError("bad_frame", { detail: "payload" })));
+      return;
+    }
+    if (run.request !== undefined) {
+      this.#runReply(run, run.request, values);
+      return;
+    }
+    const [event] = values;
+    if (typeof event !== "string" && typeof event !== "number") {
+      this.#finish(
+        run.sequence,
+        rejection(new DeliveryError("bad_frame", { detail: "an event needs a name" })),
+      );
+      return;
+    }
+    if (reservedEvents.has(String(event))) {
+      this.#finish(run.sequence, rejection(new DeliveryError("reserved_event", { detail: String(event) })));
+      return;
+    }
+    const until = Date.now() + this.#delivery.options.unhandledHoldMs;
+    this.#waiting.push({ run, args: values, until });
+    this.release();
+  }
+
+  /**
+   * Starts events in order; the first one without a listener holds up the ones behind it, for a bounded time.
+   */
+  release(): void {
+    const target = { socket: this.#session.socket, virtual: this.#session };
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      const event = String(first.args[0]);
+      if (!hasListener(target, event)) {
+        const remainingMs = first.until - Date.now();
+        if (remainingMs > 0) {
+          clearTimeout(this.#timer);
+          this.#timer = setTimeout(() => this.release(), remainingMs + 1);
+          return;
+        }
+        this.#waiting.shift();
+        this.#finish(first.run.sequence, unhandled(event));
+        continue;
+      }
+      this.#waiting.shift();
+      void this.#runEvent(first.run, first.args);
+    }
+  }
+
+  async #runEvent(run: Run, args: unknown[]): Promise<void> {
+    const request = new Request(this.#session.id, run.sequence);
+    this.#running += 1;
+    const { handlerTimeoutMs } = this.#delivery.options;
+    const result = await runInRequest(request, () =>
+      runEvent({ socket: this.#session.socket, virtual: this.#session }, args, {
+        wantsReply: run.wantsReply,
+        timeoutMs: handlerTimeoutMs,
+        encodeReply: (values) => this.#delivery.encodeReply(this.#session, values),
+      }),
+    );
+    await request.settled();
+    request.close();
+    this.#running -= 1;
+    const failed = request.failure;
+    // What the handler emitted could not be stored, so the event is not done, whatever the handler says.
+    if (failed !== undefined) {
+      this.#finish(run.sequence, { kind: "retry", delayMs: undefined, cause: failed });
+    } else this.#delivery.afterEntries(this.#session, request, () => this.#finish(run.sequence, result));
+  }
+
+  #runReply(run: Run, name: string, values: unknown[]): void {
+    const callback = this.#delivery.takeReply(name, this.#session.id);
+    if (callback === undefined) {
+      const gone = rejection(
+        new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }),
+      );
+      this.#finish(run.sequence, run.wantsReply ? gone : { kind: "ok", body: "" });
+      return;
+    }
+    const virtual = new EventEmitter();
+    virtual.on("reply", (...args: unknown[]) => callback(undefined, args));
+    const options = {
+      wantsReply: run.wantsReply,
+      timeoutMs: this.#delivery.options.handlerTimeoutMs,
+      encodeReply: (args: unknown[]) => this.#delivery.encodeReply(this.#session, args),
+    };
+    const request = new Request(this.#session.id, run.sequence);
+    this.#running += 1;
+    void runInRequest(request, () =>
+      runEvent({ socket: undefined, virtual }, ["reply", ...values], options),
+    ).then(async (result) => {
+      await request.settled();
+      request.close();
+      this.#running -= 1;
+      // The callback is spent, so an error in it cannot be made good by running it again.
+      const final = result.kind === "retry" ? rejection(result.cause as Error) : result;
+      this.#finish(run.sequence, final);
+    });
+  }
+}
+
+export function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The name comes from the client: as long as it likes, and it goes into the store, the answer and the log. */
+function unhandled(event: string): RunResult {
+  return rejection(new DeliveryError("unhandled_event", { detail: event.slice(0, nameCharactersShown) }));
+}
+
+const nameCharactersShown = 100;

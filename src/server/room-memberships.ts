@@ -1,0 +1,180 @@
+/** Memberships of rooms in one namespace: joining, leaving, and taking rooms from sessions that are away. */
+
+import { DeliveryError } from "../protocol/errors.ts";
+import { serverFrame } from "../protocol/frames.ts";
+import { roomKey } from "../protocol/stream-key.ts";
+import type { Fence, JoinFrom, Membership } from "../store/port.ts";
+import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { persistently } from "./persistently.ts";
+import type { Session } from "./session.ts";
+
+/** Second argument of `join`: where the member starts, and what the client is told. */
+export type JoinOptions = {
+  /** Deliver the last so many entries first. */
+  readonly last?: number;
+  /** Deliver what came after this offset first. */
+  readonly after?: number;
+  /** Deliver what this consumer has not confirmed first, and move its cursor with every confirmation. */
+  readonly cursor?: string;
+  /** Tell the client the room's name, which gap reports then carry. */
+  readonly show?: boolean;
+};
+
+export class RoomMemberships {
+  readonly #delivery: NamespaceDelivery;
+  readonly #joining = new Map<string, Promise<Membership>>();
+  /** Leaves whose member is still attached; a join that follows at once must not find it there. */
+  readonly #leaving = new Map<string, Promise<void>>();
+
+  constructor(delivery: NamespaceDelivery) {
+    this.#delivery = delivery;
+  }
+
+  /**
+   * `join` and `leave` are often called without awaiting them: failures are reported, and thrown to those who
+   * do.
+   */
+  join(session: Session, rooms: readonly string[], options: JoinOptions): Promise<void> {
+    if (session.socket?.connected === true) void this.#delivery.localRooms.addAll(session.id, new Set(rooms));
+    const joined = rooms.includes("")
+      ? Promise.reject(new TypeError("a room needs a name: the empty one stands for the namespace"))
+      : Promise.all(rooms.map((room) => this.#join(session, room, options))).then(() => undefined);
+    joined.catch((error: unknown) => this.#delivery.reportStoreError(error));
+    return joined;
+  }
+
+  leave(session: Session, room: string): Promise<void> {
+    void this.#delivery.localRooms.del(session.id, room);
+    if (room === session.id || room === "") return Promise.resolve();
+    const name = joinName(session, room);
+    const joining = this.#joining.get(name);
+    this.#joining.delete(name);
+    const joined = joining ?? Promise.resolve(session.memberships.get(room));
+    session.memberships.delete(room);
+    const left = this.#delivery
+      .fenced(session, (fence) => this.#delivery.store.leave({ ...fence, room }))
+      .then(() => undefined);
+    left.catch((error: unknown) => this.#delivery.reportStoreError(error));
+    // What was emitted before the leave is still this member's; it comes out of the store before the leave
+    // does.
+    const detach = () => joined.then((membership) => membership && this.#detach(session, membership));
+    // Still a member for the store: a client that had been told otherwise would be shown all of it again.
+    const restore = () => joined.then((membership) => membership && this.#restore(session, membership));
+    const detached = left
+      .then(detach, restore)
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#leaving.get(name) === detached) this.#leaving.delete(name);
+      });
+    this.#leaving.set(name, detached);
+    return left;
+  }
+
+  /** `socketsLeave`: takes rooms from the chosen sessions, also from those that are away. */
+  withdraw(
+    selector: { rooms: readonly string[]; except: readonly string[] },
+    rooms: readonly string[],
+  ): void {
+    for (const session of this.#delivery.sessions.values()) {
+      if (session.connected || !isSelected(session, selector)) continue;
+      for (const room of rooms) session.memberships.delete(room);
+    }
+    const { store, name: namespace } = this.#delivery;
+    // Whoever is away must not be replayed what was taken from them because the store was away too.
+    const report = (error: unknown) => this.#delivery.reportStoreError(error);
+    persistently(() => store.withdraw({ namespace, ...selector }, rooms), { report }).catch(report);
+  }
+
+  async #join(session: Session, room: string, options: JoinOptions): Promise<void> {
+    if (room === session.id || session.memberships.has(room)) return;
+    const name = joinName(session, room);
+    const joining = this.#joining.get(name);
+    if (joining !== undefined) {
+      await joining;
+      return;
+    }
+    const joined = this.#store(session, room, options);
+    this.#joining.set(name, joined);
+    try {
+      const membership = await joined;
+      // A leave that was called meanwhile has taken the name away; it comes after the join in the store too.
+      if (this.#joining.get(name) === joined) session.memberships.set(room, membership);
+    } finally {
+      if (this.#joining.get(name) === joined) this.#joining.delete(name);
+    }
+  }
+
+  async #store(session: Session, room: string, options: JoinOptions): Promise<Membership> {
+    const key = roomKey(this.#delivery.name, room);
+    const [from, show] = [joinFrom(options), options.show ?? this.#delivery.options.showRooms];
+    const join = (fence: Fence) => this.#delivery.store.join({ ...fence, room, key, from, show });
+    const leaving = this.#leaving.get(joinName(session, room));
+    const result = await persistently(() => this.#delivery.fenced(session, join), {
+      report: (error) => this.#delivery.reportStoreError(error),
+      isOver: () => session.ended,
+    }).catch((error: unknown) => {
+      // Without the membership the client would silently get nothing: its next connection tries again.
+      session.connection?.refuse(serverFrame.error("store_unavailable", "a room could not be joined"));
+      throw error;
+    });
+    if (result === undefined) throw new DeliveryError("stale_generation");
+    // The leave stands before the join in the store, so this takes no longer than the promises that follow it.
+    await leaving;
+    if (session.connection !== undefined) this.#attach(session, result.membership);
+    return result.membership;
+  }
+
+  #attach(session: Session, membership: Membership): void {
+    const { connection } = session;
+    if (connection === undefined) return;
+    const { head, base, show, room, cursor } = membership;
+    this.#delivery.fanOut.addMember(session, connection, {
+      head,
+      epoch: base.epoch,
+      offset: base.offset,
+      part: 0,
+      shownRoom: show ? room : "",
+      consumer: cursor,
+      announced: false,
+    });
+  }
+
+  #restore(session: Session, membership: Membership): void {
+    const { room } = membership;
+    if (session.ended || session.memberships.has(room) || this.#joining.has(joinName(session, room))) return;
+    session.memberships.set(room, membership);
+    if (session.socket?.connected === true)
+      void this.#delivery.localRooms.addAll(session.id, new Set([room]));
+  }
+
+  #detach(session: Session, membership: Membership): void {
+    const { connection } = session;
+    const member = connection?.members.get(membership.head.stream);
+    if (connection === undefined || member === undefined) return;
+    connection.members.delete(membership.head.stream);
+    member.detach();
+    if (member.announced) connection.queue(serverFrame.leave(membership.head.stream));
+  }
+}
+
+/** Whether Socket.IO's selection of rooms matches a session. */
+function isSelected(
+  session: Session,
+  selector: { readonly rooms: readonly string[]; readonly except: readonly string[] },
+): boolean {
+  const inRoom = (room: string) => room === session.id || session.memberships.has(room);
+  if (selector.except.some(inRoom)) return false;
+  return selector.rooms.length === 0 || selector.rooms.some(inRoom);
+}
+
+function joinFrom(options: JoinOptions): JoinFrom {
+  const { last, after, cursor } = options;
+  if (cursor !== undefined) return { kind: "cursor", consumer: cursor };
+  if (after !== undefined) return { kind: "after", offset: after };
+  if (last !== undefined) return { kind: "last", count: last };
+  return { kind: "head" };
+}
+
+function joinName(session: Session, room: string): string {
+  return `${session.id} ${room}`;
+}
