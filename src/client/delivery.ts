@@ -83,14 +83,16 @@ export class ClientDelivery<Self> extends Emitter<ClientDeliveryEvents, ClientDe
   }
 
   /**
-   * The next `emit` may be handed over after events that were emitted later: for large events that small ones should
-   * not wait for. Returns the socket.
+   * The next `emit` may be handed over after events that were emitted later: for large events that small ones
+   * should not wait for. Returns the socket.
    */
   aside(): Self {
     return this.#aside();
   }
 
-  /** Forgets the session, for example at sign-out: pending emits fail, the next connection opens a new one. */
+  /**
+   * Forgets the session, for example at sign-out: pending emits fail, the next connection opens a new one.
+   */
   reset(): void {
     this.#state.reset();
   }

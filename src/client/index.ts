@@ -103,8 +103,8 @@ export function io<Listen extends EventsMap = EventsMap, Emit extends EventsMap 
 export { io as connect, io as default };
 
 /**
- * Full jitter from half a second on, up to 10 s: after a crash clients come back spread out. Socket.IO's own 1 to 5 s
- * with half the jitter brings everyone back within the same second.
+ * Full jitter from half a second on, up to 10 s: after a crash clients come back spread out. Socket.IO's own
+ * 1 to 5 s with half the jitter brings everyone back within the same second.
  */
 const spreadReconnects: Options = {
   reconnectionDelay: 500,

@@ -3,7 +3,9 @@
 import type { ClientSessionOptions } from "../protocol/client-session.ts";
 
 export type ClientDeliveryOptions = {
-  /** Events that may wait for the server; above it `emit` fails at once with `outbox_full`. Default 10,000. */
+  /**
+   * Events that may wait for the server; above it `emit` fails at once with `outbox_full`. Default 10,000.
+   */
   readonly outboxLimit?: number;
   /** The same by size. Default 134,217,728 characters. */
   readonly outboxCharactersLimit?: number;
@@ -11,8 +13,8 @@ export type ClientDeliveryOptions = {
   readonly acknowledgeDelayMs?: number;
   readonly acknowledgeEntries?: number;
   /**
-   * Keeps session, positions and outbox over a page reload: `true` for the tab's `sessionStorage`, or a place of your
-   * own. Default false.
+   * Keeps session, positions and outbox over a page reload: `true` for the tab's `sessionStorage`, or a place
+   * of your own. Default false.
    */
   readonly persist?: boolean | SavedPlace;
   /** After waking from sleep a sign of life is asked for; without one the link is given up. Default 3 s. */

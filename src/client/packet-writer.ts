@@ -65,7 +65,7 @@ export class PacketWriter {
 }
 
 /**
- * A packet arrives as a whole or not at all, and a link that shows no sign of life for 14 s is given up: a larger one
- * would never get over a slow link, however often it is sent.
+ * A packet arrives as a whole or not at all, and a link that shows no sign of life for 14 s is given up: a
+ * larger one would never get over a slow link, however often it is sent.
  */
 const packetCharacters = 16_384;

@@ -1,6 +1,7 @@
 /**
- * A session over a page reload. It is saved when the page goes away and not before, and removed as soon as it is back: a
- * copy that lies about would be taken along by a duplicated tab, and two pages would hold one session.
+ * A session over a page reload. It is saved when the page goes away and not before, and removed as soon as it
+ * is back: a copy that lies about would be taken along by a duplicated tab, and two pages would hold one
+ * session.
  */
 
 import type { ClientSession, SavedSession } from "../protocol/client-session.ts";

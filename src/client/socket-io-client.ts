@@ -92,7 +92,9 @@ export const reservedEvents: ReadonlySet<string> = new Set([
 
 const returning = new WeakSet<ManagerInternals>();
 
-/** The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys it. */
+/**
+ * The server has chosen our moment, so that not everyone comes back at once; only the next attempt obeys it.
+ */
 export function reconnectOnceIn(manager: ManagerInternals, delayMs: number): void {
   const [ownDelayMs, ownFactor] = [manager.reconnectionDelay(), manager.randomizationFactor()];
   manager.reconnectionDelay(Math.max(1, delayMs));

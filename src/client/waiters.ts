@@ -1,6 +1,8 @@
 /** Those who wait for the terminal state of an emit, by sequence, with their deadlines. */
 
-/** Takes the end of an emit; `undefined` error: it was handled. Returns whether an error was taken notice of. */
+/**
+ * Takes the end of an emit; `undefined` error: it was handled. Returns whether an error was taken notice of.
+ */
 export type Settle = (error: Error | undefined, values: unknown[]) => boolean;
 
 type Waiter = { readonly settle: Settle; timer: ReturnType<typeof setTimeout> | undefined };

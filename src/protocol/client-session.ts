@@ -326,7 +326,9 @@ export class ClientSession {
     this.#outputs.push({ kind: "settle", sequence, outcome: { status: "failed", code } });
   }
 
-  /** The server keeps so much under way that heartbeats get through; each confirmed part makes room for one. */
+  /**
+   * The server keeps so much under way that heartbeats get through; each confirmed part makes room for one.
+   */
   #confirmPart(stream: number, offset: number): void {
     const characters = this.#positions.arrived(stream);
     if (characters === 0) return;

@@ -142,11 +142,9 @@ export class ServerSession {
         return;
       case "positions":
       case "arrived":
-        this.#outputs.push(frame);
-        return;
+        return void this.#outputs.push(frame);
       case "probe":
-        this.#transmit(serverFrame.alive(frame.nonce));
-        return;
+        return this.#transmit(serverFrame.alive(frame.nonce));
       default:
         if (this.#admit(frame.sequence)) this.#handleSequenced(frame);
     }

@@ -80,8 +80,8 @@ export class DeliveryNode extends EventEmitter {
   }
 
   /**
-   * Lets go of clients and store in order: running handlers finish (bounded), what they answered is written, the
-   * connections close so that clients come back elsewhere, the store commits and closes.
+   * Lets go of clients and store in order: running handlers finish (bounded), what they answered is written,
+   * the connections close so that clients come back elsewhere, the store commits and closes.
    */
   close(options: { readonly handlersTimeoutMs?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(options.handlersTimeoutMs ?? 10_000);
@@ -92,7 +92,8 @@ export class DeliveryNode extends EventEmitter {
     clearInterval(this.#sweeper);
     const deadline = Date.now() + handlersTimeoutMs;
     const engine = (this.server as unknown as { engine?: EngineServer }).engine;
-    // New connections would only have to leave again; they are told to come back, to this address, a little later.
+    // New connections would only have to leave again; they are told to come back, to this address, a little
+    // later.
     if (engine !== undefined) engine.opts.allowRequest = (_request, done) => done("draining", false);
     for (;;) {
       const { runningHandlers } = await this.figures().catch(() => ({ runningHandlers: 0 }));
@@ -146,7 +147,10 @@ export class DeliveryNode extends EventEmitter {
     }
   }
 
-  /** Sessions with a connection do not expire, and one that ends with its process lives its full time from then on. */
+  /**
+   * Sessions with a connection do not expire, and one that ends with its process lives its full time from
+   * then on.
+   */
   async #touch(now: number): Promise<void> {
     const { sessionLifeMs } = this.options;
     if (now - this.#touchedAt < Math.min(sessionLifeMs / 4, 60_000)) return;

@@ -26,7 +26,10 @@ export type History = {
   readonly entries: readonly HistoryEntry[];
 };
 
-/** Which entries: the `limit` first ones after an offset, or the `limit` last ones before one (default: the head). */
+/**
+ * Which entries: the `limit` first ones after an offset, or the `limit` last ones before one (default: the
+ * head).
+ */
 export type HistoryRequest = { readonly after?: number; readonly before?: number; readonly limit: number };
 
 export type PublishOptions = {
@@ -102,7 +105,9 @@ export class Delivery {
     });
   }
 
-  /** Reads a room's history; "" is the namespace-wide stream. A room that nothing was published to is empty. */
+  /**
+   * Reads a room's history; "" is the namespace-wide stream. A room that nothing was published to is empty.
+   */
   async read(room: string, request: HistoryRequest): Promise<History> {
     const { limit } = request;
     if (!Number.isInteger(limit) || limit < 1 || limit > readLimit) {
@@ -139,8 +144,8 @@ export class Delivery {
   }
 
   /**
-   * Ends the process's part in order: handlers finish (at most `handlersTimeoutMs`, default 10 s), connections close,
-   * the store commits and closes. Clients come back to whoever listens next and go on.
+   * Ends the process's part in order: handlers finish (at most `handlersTimeoutMs`, default 10 s),
+   * connections close, the store commits and closes. Clients come back to whoever listens next and go on.
    */
   async close(options: { readonly handlersTimeoutMs?: number } = {}): Promise<void> {
     await this.#node.close(options);

@@ -1,6 +1,7 @@
 /**
- * Runs the handlers of one event and says how it ended. Handlers are those of the virtual connection and those of the
- * socket, called as Socket.IO calls them; what they return is awaited, what they throw travels to the caller.
+ * Runs the handlers of one event and says how it ended. Handlers are those of the virtual connection and
+ * those of the socket, called as Socket.IO calls them; what they return is awaited, what they throw travels
+ * to the caller.
  */
 
 import { DeliveryError } from "../protocol/errors.ts";
@@ -18,10 +19,16 @@ export type RunResult =
 /** Where the listeners of an event are. */
 export type Target = { readonly socket: HoldfastSocket | undefined; readonly virtual: object };
 
-/** Turns the arguments of `ack(...)` into the text of the result; a callback among them asks for a reply in turn. */
+/**
+ * Turns the arguments of `ack(...)` into the text of the result; a callback among them asks for a reply in
+ * turn.
+ */
 export type ReplyEncoder = (args: unknown[]) => string;
 
-/** Listeners of the event, in the order in which they are called. `*` listeners (`onAny`) count as handling it. */
+/**
+ * Listeners of the event, in the order in which they are called. `*` listeners (`onAny`) count as handling
+ * it.
+ */
 export function hasListener(target: Target, event: string): boolean {
   const { socket, virtual } = target;
   if (!lifecycleEvents.has(event) && listenersOf(virtual, event).length > 0) return true;
@@ -59,7 +66,9 @@ export async function runEvent(
   }
 }
 
-/** Only waits when there is something to wait for, so that plain handlers of following events start at once. */
+/**
+ * Only waits when there is something to wait for, so that plain handlers of following events start at once.
+ */
 function callListeners(target: Target, values: readonly unknown[]): Promise<unknown> | undefined {
   const [event, ...args] = values;
   const pending: PromiseLike<unknown>[] = [];
@@ -74,7 +83,9 @@ function callListeners(target: Target, values: readonly unknown[]): Promise<unkn
   return pending.length === 0 ? undefined : Promise.all(pending);
 }
 
-/** The socket's own `use` functions; as in Socket.IO, an error also reaches the socket's "error" listeners. */
+/**
+ * The socket's own `use` functions; as in Socket.IO, an error also reaches the socket's "error" listeners.
+ */
 function runMiddlewares(socket: HoldfastSocket, values: unknown[]): Promise<void> | undefined {
   let done = false;
   let failed: Error | undefined;
@@ -148,7 +159,10 @@ export function describeError(error: unknown): FrameError {
   }
 }
 
-/** A client's event of such a name reaches the socket's listeners, never those of the virtual connection's life. */
+/**
+ * A client's event of such a name reaches the socket's listeners, never those of the virtual connection's
+ * life.
+ */
 const lifecycleEvents: ReadonlySet<string> = new Set(["suspend", "resume", "moved", "end", "error"]);
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

@@ -1,6 +1,6 @@
 /**
- * Runs of one session's events: those whose turn has come start in order, and wait for a listener where there is none
- * yet; each ends with one result.
+ * Runs of one session's events: those whose turn has come start in order, and wait for a listener where there
+ * is none yet; each ends with one result.
  */
 
 import { EventEmitter } from "node:events";
@@ -156,7 +156,9 @@ export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** The name comes from the client: as long as it likes, and it goes into the store, the answer and the log. */
+/**
+ * The name comes from the client: as long as it likes, and it goes into the store, the answer and the log.
+ */
 function unhandled(event: string): RunResult {
   return rejection(new DeliveryError("unhandled_event", { detail: event.slice(0, nameCharactersShown) }));
 }

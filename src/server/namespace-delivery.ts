@@ -313,7 +313,9 @@ export class NamespaceDelivery {
     );
   }
 
-  /** Sessions whose handlers run stay: their events would be run a second time, side by side with the first. */
+  /**
+   * Sessions whose handlers run stay: their events would be run a second time, side by side with the first.
+   */
   #evictOldest(): void {
     for (const session of this.sessions.values()) {
       if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;

@@ -163,7 +163,8 @@ export class NodeStream {
         packet ??= new SharedPacket(this.host.namespace, serverFrame.entries(this.id, joinEntries(entries)));
         member.connection.writeShared(packet);
       }
-      // An entry of this node's own that stood behind a hole comes out live, long after its publisher began to wait.
+      // An entry of this node's own that stood behind a hole comes out live, long after its publisher began
+      // to wait.
       member.releaseWaiters();
     }
   }
@@ -369,8 +370,9 @@ const heldEntriesLimit = 1_024;
 /** Empty pages in a row after which the next read waits. */
 const emptyReadsMax = 3;
 /**
- * Entries of one packet; one larger entry makes a packet of its own. A packet arrives as a whole or not at all, and a
- * client gives up a link that shows no sign of life for 14 s: larger ones would never get over a slow link.
+ * Entries of one packet; one larger entry makes a packet of its own. A packet arrives as a whole or not at
+ * all, and a client gives up a link that shows no sign of life for 14 s: larger ones would never get over a
+ * slow link.
  */
 const packetCharacters = 32_768;
 /** After a failed read of the log, when the store gives no other sign. */

@@ -1,4 +1,7 @@
-/** A store that can be called while it is still being opened: calls wait, in order, and go straight through later. */
+/**
+ * A store that can be called while it is still being opened: calls wait, in order, and go straight through
+ * later.
+ */
 
 import { DeliveryError } from "../protocol/errors.ts";
 import type { CommittedEntry, Durability, Store } from "../store/port.ts";

@@ -6,17 +6,22 @@ import type { Socket } from "./types.ts";
 
 export type DeliveryOptions = {
   /**
-   * Where entries, sessions and outcomes live: `sqlite:FILE`, `memory:`, or a store of your own that keeps the
-   * contract of `src/store/port.ts`. Default `memory:`.
+   * Where entries, sessions and outcomes live: `sqlite:FILE`, `memory:`, or a store of your own that keeps
+   * the contract of `src/store/port.ts`. Default `memory:`.
    */
   readonly store?: string | Store;
   /** Three characters that name this process; connection ids begin with them. Default random. */
   readonly node?: string;
   /** Names who a socket belongs to, after the middlewares have run. Default `socket.data.principal`. */
   readonly principal?: (socket: Socket) => string | undefined;
-  /** Asked for every room at every resume; a room that is refused is left and not replayed. Default: all allowed. */
+  /**
+   * Asked for every room at every resume; a room that is refused is left and not replayed. Default: all
+   * allowed.
+   */
   readonly authorize?: (socket: Socket, room: string) => boolean | Promise<boolean>;
-  /** Tells clients the names of the rooms they are in, for gap reports. Default false: only what `join` shows. */
+  /**
+   * Tells clients the names of the rooms they are in, for gap reports. Default false: only what `join` shows.
+   */
   readonly showRooms?: boolean;
   /** A session that nobody resumes for so long ends. Default 24 hours. */
   readonly sessionLifeMs?: number;
@@ -24,11 +29,16 @@ export type DeliveryOptions = {
   readonly retention?: Partial<Omit<Retention, "now">>;
   /** How often the store is swept. Default 10 s. */
   readonly sweepIntervalMs?: number;
-  /** Events a client may have in flight. Default 256: at 100 ms round trip that is 2,560 events/s per client. */
+  /**
+   * Events a client may have in flight. Default 256: at 100 ms round trip that is 2,560 events/s per client.
+   */
   readonly windowEvents?: number;
   /** Characters a client may have in flight. Default 4,194,304. */
   readonly windowCharacters?: number;
-  /** Larger events and entries travel in chunks of this size. Default 65,536, well below Socket.IO's 1 MB frame. */
+  /**
+   * Larger events and entries travel in chunks of this size. Default 65,536, well below Socket.IO's 1 MB
+   * frame.
+   */
   readonly chunkCharacters?: number;
   /** Chunks in flight per upload. Default 8. */
   readonly windowChunks?: number;
@@ -39,9 +49,14 @@ export type DeliveryOptions = {
    * client has not got go into the first packet of a resume; large things are better emitted or published.
    */
   readonly replyCharactersLimit?: number;
-  /** A connection that has this much waiting to be written is fed from the log. Default 1,000,000 characters. */
+  /**
+   * A connection that has this much waiting to be written is fed from the log. Default 1,000,000 characters.
+   */
   readonly bufferedCharactersLimit?: number;
-  /** An event that asked for a reply is rejected when the handler has not given one for so long. Default 120 s. */
+  /**
+   * An event that asked for a reply is rejected when the handler has not given one for so long. Default 120
+   * s.
+   */
   readonly handlerTimeoutMs?: number;
   /** An event without a listener waits so long for a late one. Default 1 s. */
   readonly unhandledHoldMs?: number;
@@ -84,7 +99,9 @@ export type ResolvedOptions = {
 
 const hourMs = 3_600_000;
 
-/** Throws a `TypeError` that names the wrong option and what is allowed. `randomNode` makes the default node. */
+/**
+ * Throws a `TypeError` that names the wrong option and what is allowed. `randomNode` makes the default node.
+ */
 export function resolveOptions(options: DeliveryOptions, randomNode: () => string): ResolvedOptions {
   const known = new Set<string>([...Object.keys(numberDefaults), ...otherNames]);
   for (const name of Object.keys(options)) {
@@ -151,7 +168,9 @@ const retentionDefaults: Omit<Retention, "now"> = {
   keyAgeMs: 24 * hourMs,
 };
 
-/** Chunks above 100,000 characters could, escaped, exceed Socket.IO's frame of 1 MB and cut the connection. */
+/**
+ * Chunks above 100,000 characters could, escaped, exceed Socket.IO's frame of 1 MB and cut the connection.
+ */
 const numberDefaults = {
   sessionLifeMs: { value: 24 * hourMs, least: 1_000, most: 366 * 24 * hourMs },
   sweepIntervalMs: { value: 10_000, least: 50, most: hourMs },

@@ -1,10 +1,12 @@
-/** Writes that nobody repeats when the store is away for a moment, and that must not be lost because of it. */
+/**
+ * Writes that nobody repeats when the store is away for a moment, and that must not be lost because of it.
+ */
 
 import { DeliveryError } from "../protocol/errors.ts";
 
 /**
- * Tries again, with growing delays, what fails in a way that may pass; for some 30 s, or until `isOver`. Rejects with
- * the last failure.
+ * Tries again, with growing delays, what fails in a way that may pass; for some 30 s, or until `isOver`.
+ * Rejects with the last failure.
  */
 export async function persistently<T>(
   attempt: () => Promise<T>,

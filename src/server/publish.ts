@@ -1,4 +1,7 @@
-/** `delivery` on namespaces and sockets, and `publish`: `emit` that resolves to a receipt, on servers, namespaces, rooms and sockets. */
+/**
+ * `delivery` on namespaces and sockets, and `publish`: `emit` that resolves to a receipt, on servers,
+ * namespaces, rooms and sockets.
+ */
 
 import { Namespace, Server, Socket } from "socket.io";
 import type { Receipt } from "../store/port.ts";

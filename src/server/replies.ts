@@ -1,6 +1,6 @@
 /**
- * Callbacks that wait for clients' replies. They live as long as this process; a reply finds its callback by a name
- * that no other process uses, whichever connection brings it.
+ * Callbacks that wait for clients' replies. They live as long as this process; a reply finds its callback by
+ * a name that no other process uses, whichever connection brings it.
  */
 
 import { DeliveryError } from "../protocol/errors.ts";

@@ -52,7 +52,10 @@ export class Request implements CurrentRequest {
   /** Where the entries of this run stand; the client is shown them before the outcome. */
   readonly places: { readonly stream: number; readonly offset: number }[] = [];
 
-  /** The outcome is recorded only after `stored` has settled; `emitted` ones that fail keep it from being recorded. */
+  /**
+   * The outcome is recorded only after `stored` has settled; `emitted` ones that fail keep it from being
+   * recorded.
+   */
   follow(stored: Promise<unknown>, kind: "emitted" | "published"): void {
     const settled = stored.then(
       () => undefined,
@@ -82,8 +85,8 @@ export function activeRequest(): Request | undefined {
 }
 
 /**
- * Returns the session, the sequence and the idempotency key of the event that is being handled. Throws outside of a
- * handler, because a key that is not the event's would not protect anything.
+ * Returns the session, the sequence and the idempotency key of the event that is being handled. Throws
+ * outside of a handler, because a key that is not the event's would not protect anything.
  */
 export function currentRequest(): CurrentRequest {
   const request = storage.getStore();

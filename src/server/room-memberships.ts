@@ -118,7 +118,8 @@ export class RoomMemberships {
       throw error;
     });
     if (result === undefined) throw new DeliveryError("stale_generation");
-    // The leave stands before the join in the store, so this takes no longer than the promises that follow it.
+    // The leave stands before the join in the store, so this takes no longer than the promises that follow
+    // it.
     await leaving;
     if (session.connection !== undefined) this.#attach(session, result.membership);
     return result.membership;

@@ -1,6 +1,6 @@
 /**
- * The server: socket.io's `Server` with delivery. Everything of Socket.IO keeps its name and its meaning; what is added
- * hangs from the `delivery` option, the `delivery` properties, and `publish`.
+ * The server: socket.io's `Server` with delivery. Everything of Socket.IO keeps its name and its meaning;
+ * what is added hangs from the `delivery` option, the `delivery` properties, and `publish`.
  */
 
 import { randomBytes } from "node:crypto";
@@ -72,7 +72,7 @@ type AdapterOption = NonNullable<ServerOptions["adapter"]>;
 function refuseRecovery(options: Partial<ServerOptions>): void {
   if (options.connectionStateRecovery === undefined) return;
   throw new TypeError(
-    "connectionStateRecovery cannot be combined with Holdfast: sessions are always resumed. Remove the option.",
+    "connectionStateRecovery cannot be combined with Holdfast, which always resumes. Remove the option.",
   );
 }
 

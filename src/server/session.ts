@@ -307,8 +307,9 @@ export class Session extends EventEmitter implements SocketSession {
   }
 
   /**
-   * Persist, then reply: the frame leaves only after the store has committed the outcome. The handler has done
-   * its work, so while the store cannot take the outcome it is the writing that is tried again, not the handler.
+   * Persist, then reply: the frame leaves only after the store has committed the outcome. The handler has
+   * done its work, so while the store cannot take the outcome it is the writing that is tried again, not the
+   * handler.
    */
   async #record(outcome: InboxOutcome, inboxLow: number): Promise<void> {
     for (let attempt = 0; !this.ended; attempt++) {

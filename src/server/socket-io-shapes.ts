@@ -1,6 +1,6 @@
 /**
- * The shapes of Socket.IO's internals that `socket-io.ts` works on, private members included, as far as it does.
- * Types only; `socket-io.test.ts` holds them against the real thing.
+ * The shapes of Socket.IO's internals that `socket-io.ts` works on, private members included, as far as it
+ * does. Types only; `socket-io.test.ts` holds them against the real thing.
  */
 
 import type { HoldfastSocket } from "./socket-io.ts";

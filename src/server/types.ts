@@ -1,4 +1,7 @@
-/** The public types: Socket.IO's own, with what Holdfast adds in front, so that overloads find the additions first. */
+/**
+ * The public types: Socket.IO's own, with what Holdfast adds in front, so that overloads find the additions
+ * first.
+ */
 
 import type { Server as HttpServer } from "node:http";
 import type * as stock from "socket.io";
@@ -23,7 +26,9 @@ type Publish<Emit extends EventsMap> = <Event extends Names<Emit>>(
 type Rooms = string | string[];
 
 export type BroadcastOperator<Emit extends EventsMap, SocketData> = {
-  /** Emits, and resolves with the receipt once the entry is stored; of the first room if there are several. */
+  /**
+   * Emits, and resolves with the receipt once the entry is stored; of the first room if there are several.
+   */
   publish: Publish<Emit>;
   to(room: Rooms): BroadcastOperator<Emit, SocketData>;
   in(room: Rooms): BroadcastOperator<Emit, SocketData>;

@@ -100,8 +100,9 @@ export type AppendRequest = {
 export type AppendResult =
   | { readonly ok: true; readonly receipts: readonly Receipt[] }
   /**
-   * `stale_generation`: the key is of an event below its session's low-water mark. Whoever still handles that is not
-   * the holder of the session any more, and the key that would make the append a duplicate may be forgotten.
+   * `stale_generation`: the key is of an event below its session's low-water mark. Whoever still handles that
+   * is not the holder of the session any more, and the key that would make the append a duplicate may be
+   * forgotten.
    */
   | { readonly ok: false; readonly reason: "key_conflict" | "stale_generation" };
 

@@ -196,7 +196,7 @@ class SqliteEngine implements Engine {
         last = error;
       }
     }
-    const detail = `the SQLite worker failed ${restartsMax} times in a row; remove the cause, restart the process`;
+    const detail = `the worker failed ${restartsMax} times in a row; remove the cause, restart the process`;
     this.#failure = unavailable(detail, last);
   }
 }

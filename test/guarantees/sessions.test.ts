@@ -116,7 +116,8 @@ test("G6 of two clients with one token one has the session, the other its own", 
   await ann.roundTrip();
   const delivery = withToken(ann.token, ann.socket.delivery.lastSequence + 1);
   const copy = await openClient(context, node.url, { name: "copy", rooms: ["all"], delivery });
-  // Once each takes it back, since the other might have been a late connection of its own; then one gives way.
+  // Once each takes it back, since the other might have been a late connection of its own; then one gives
+  // way.
   await ann.connected(3);
   await copy.connected(2);
   await Promise.all([ann.roundTrip(), copy.roundTrip()]);
