@@ -11,8 +11,8 @@ export function errorPage(catalogue: ErrorCatalogue): string {
   return [
     "# Errors",
     "",
-    "Every error that Holdfast reports has one of these codes, as `error.code`. Codes are stable; messages are",
-    "for people and may change. *Retryable*: the same call may succeed later, nothing else being changed.",
+    "Every error that Holdfast reports has one of these codes, as `error.code`. Codes are stable; messages",
+    "are for people and may change. *Retryable*: the same call may succeed later, nothing else changing.",
     "",
     "Rows are never reused for something else. This page is written from `src/protocol/errors.ts` by",
     "`UPDATE=1 npx vitest run test/tidy/catalogues.test.ts`, and the same test fails when the two differ.",
