@@ -64,9 +64,8 @@ describe.each(pairs)("$server server, $client client", (pair) => {
   });
 
   // A stock server gets the events, and drops them when the disconnect comes in the same turn.
-  test.skipIf(pair.client === "stock" || pair.server === "stock")(
-    "what a client emits before disconnect() is handled",
-    async (context) => {
+  if (pair.client !== "stock" && pair.server !== "stock") {
+    test("what a client emits before disconnect() is handled", async (context) => {
       const { server, client } = await both(context, pair);
       const heard = record(server, "event");
       const gone = next(server, "disconnect");
@@ -74,8 +73,8 @@ describe.each(pairs)("$server server, $client client", (pair) => {
       client.emit("event", 2).disconnect();
       expect((await gone)[0]).toBe("client namespace disconnect");
       expect(heard).toEqual([[1], [2]]);
-    },
-  );
+    });
+  }
 
   test("nothing is heard from a client that was disconnected", async (context) => {
     const { server, client } = await both(context, pair);
