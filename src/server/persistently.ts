@@ -20,6 +20,7 @@ export async function persistently<T>(
       if (!mayPass || delayMs > lastDelayMs || options.isOver?.() === true) throw error;
       options.report(error);
       await new Promise((resolve) => setTimeout(resolve, delayMs));
+      if (options.isOver?.() === true) throw error;
     }
   }
 }

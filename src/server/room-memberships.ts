@@ -24,7 +24,7 @@ export class RoomMemberships {
   readonly #delivery: NamespaceDelivery;
   readonly #joining = new Map<string, Promise<Membership>>();
   /** Leaves whose member is still attached; a join that follows at once must not find it there. */
-  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #leaving = new Map<string, Leaving>();
 
   constructor(delivery: NamespaceDelivery) {
     this.#delivery = delivery;
@@ -49,7 +49,10 @@ export class RoomMemberships {
     const name = joinName(session, room);
     const joining = this.#joining.get(name);
     this.#joining.delete(name);
-    const joined = joining ?? Promise.resolve(session.memberships.get(room));
+    const held = session.memberships.get(room);
+    // A second leave beside a first takes over from it: if that fails, this one still has what to detach.
+    const earlier = this.#leaving.get(name)?.joined;
+    const joined = joining ?? (held === undefined && earlier !== undefined ? earlier : Promise.resolve(held));
     session.memberships.delete(room);
     const left = this.#delivery
       .fenced(session, (fence) => this.#delivery.store.leave({ ...fence, room }))
@@ -57,16 +60,23 @@ export class RoomMemberships {
     left.catch((error: unknown) => this.#delivery.reportStoreError(error));
     // What was emitted before the leave is still this member's; it comes out of the store before the leave
     // does.
-    const detach = () => joined.then((membership) => membership && this.#detach(session, membership));
+    const detach = () =>
+      joined
+        .catch(() => undefined)
+        .then((membership) => this.#detach(session, membership?.head.stream ?? streamOf(session, room)));
     // Still a member for the store: a client that had been told otherwise would be shown all of it again.
-    const restore = () => joined.then((membership) => membership && this.#restore(session, membership));
+    const restore = () =>
+      joined.then((membership) => {
+        if (membership && this.#leaving.get(name) === leaving) this.#restore(session, membership);
+      });
     const detached = left
       .then(detach, restore)
       .catch(() => undefined)
       .then(() => {
-        if (this.#leaving.get(name) === detached) this.#leaving.delete(name);
+        if (this.#leaving.get(name) === leaving) this.#leaving.delete(name);
       });
-    this.#leaving.set(name, detached);
+    const leaving = { joined, detached };
+    this.#leaving.set(name, leaving);
     return left;
   }
 
@@ -93,7 +103,9 @@ export class RoomMemberships {
       await joining;
       return;
     }
-    const joined = this.#store(session, room, options);
+    // A leave that is called meanwhile takes the name away, and then the join must not be tried again after it.
+    const isWanted = () => this.#joining.get(name) === joined;
+    const joined = this.#store(session, room, options, isWanted);
     this.#joining.set(name, joined);
     try {
       const membership = await joined;
@@ -104,17 +116,23 @@ export class RoomMemberships {
     }
   }
 
-  async #store(session: Session, room: string, options: JoinOptions): Promise<Membership> {
+  async #store(
+    session: Session,
+    room: string,
+    options: JoinOptions,
+    isWanted: () => boolean,
+  ): Promise<Membership> {
     const key = roomKey(this.#delivery.name, room);
     const [from, show] = [joinFrom(options), options.show ?? this.#delivery.options.showRooms];
     const join = (fence: Fence) => this.#delivery.store.join({ ...fence, room, key, from, show });
-    const leaving = this.#leaving.get(joinName(session, room));
+    const leaving = this.#leaving.get(joinName(session, room))?.detached;
     const result = await persistently(() => this.#delivery.fenced(session, join), {
       report: (error) => this.#delivery.reportStoreError(error),
-      isOver: () => session.ended,
+      isOver: () => session.ended || !isWanted(),
     }).catch((error: unknown) => {
       // Without the membership the client would silently get nothing: its next connection tries again.
-      session.connection?.refuse(serverFrame.error("store_unavailable", "a room could not be joined"));
+      if (isWanted())
+        session.connection?.refuse(serverFrame.error("store_unavailable", "a room could not be joined"));
       throw error;
     });
     if (result === undefined) throw new DeliveryError("stale_generation");
@@ -148,14 +166,20 @@ export class RoomMemberships {
       void this.#delivery.localRooms.addAll(session.id, new Set([room]));
   }
 
-  #detach(session: Session, membership: Membership): void {
+  #detach(session: Session, stream: number | undefined): void {
     const { connection } = session;
-    const member = connection?.members.get(membership.head.stream);
-    if (connection === undefined || member === undefined) return;
-    connection.members.delete(membership.head.stream);
+    const member = stream === undefined ? undefined : connection?.members.get(stream);
+    if (connection === undefined || stream === undefined || member === undefined) return;
+    connection.members.delete(stream);
     member.detach();
-    if (member.announced) connection.queue(serverFrame.leave(membership.head.stream));
+    if (member.announced) connection.queue(serverFrame.leave(stream));
   }
+}
+
+/** For a leave that came between: the member of a room whose membership is on its way to or from the store. */
+function streamOf(session: Session, room: string): number | undefined {
+  for (const [id, { stream }] of session.connection?.members ?? []) if (stream.room === room) return id;
+  return undefined;
 }
 
 /** Whether Socket.IO's selection of rooms matches a session. */
@@ -179,3 +203,9 @@ function joinFrom(options: JoinOptions): JoinFrom {
 function joinName(session: Session, room: string): string {
   return `${session.id} ${room}`;
 }
+
+type Leaving = {
+  /** What is to be detached; undefined when there is nothing. */
+  readonly joined: Promise<Membership | undefined>;
+  readonly detached: Promise<void>;
+};
