@@ -31,7 +31,7 @@ class Record {
   readonly #members = new Map<string, Map<number, Interval[]>>();
   readonly #seen = new Map<string, Map<number, Seen>>();
   /** What a session was shown, whatever the stream. */
-  readonly #ids = new Map<string, Set<string>>();
+  readonly #ids = new Map<string, Map<string, number>>();
   readonly #sessionOfPage = new Map<string, string>();
   readonly #appendedAt = new Map<string, number>();
   #now = 0;
@@ -124,10 +124,11 @@ class Record {
     const entry = this.#entries.get(stream)?.get(offset);
     if (entry?.id !== id) this.#report("G2", `${name} was shown, which is not what is stored`);
     if (entry?.except.includes(session) === true) this.#report("G2", `${name} was shown to whom it excepts`);
-    const ids = this.#ids.get(session) ?? new Set<string>();
+    const ids = this.#ids.get(session) ?? new Map<string, number>();
     this.#ids.set(session, ids);
-    if (ids.has(id)) this.#report("G2", `${name} was shown twice`);
-    ids.add(id);
+    // Twice in one stream is an offset that does not rise, or an entry that is stored twice.
+    if ((ids.get(id) ?? stream) !== stream) this.#report("G2", `${name} was shown in ${ids.get(id)} as well`);
+    ids.set(id, stream);
     const seen = this.#seenOf(session, stream);
     if (offset <= seen.last) this.#report("G2", `${name} was shown after ${seen.last}`);
     seen.last = Math.max(seen.last, offset);

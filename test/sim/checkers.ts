@@ -22,7 +22,7 @@ export function check(evidence: Evidence): Violation[] {
   const { history, world, settled } = evidence;
   for (const { what } of history.of("wrong")) report("uncaught", what);
   if (!settled) report("liveness", describeUnsettled(world));
-  checkEvents(history, report, settled);
+  checkEvents({ history, settled, handlerTimeoutMs: world.plan.delivery.handlerTimeoutMs }, report);
   checkDelivery(history, report, settled ? livePages(world) : []);
   checkBounds(evidence, report);
   return violations;

@@ -87,7 +87,9 @@ export type Figures = Awaited<ReturnType<typeof figuresOf>[number]>;
 
 /** A run that gets nowhere is ended by this, and fails for not having settled. */
 const stepsMax = 150_000;
-/** Half-open links are found within 14 s; then come reconnects. */
+/**
+ * Half-open links are found within 14 s; then come reconnects, and uploads of 256 characters per round trip.
+ */
 const detectMs = 30_000;
-const settleMs = 150_000;
+const settleMs = 900_000;
 const quietMs = 15_000;
