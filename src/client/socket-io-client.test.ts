@@ -8,13 +8,8 @@ import type { AddressInfo } from "node:net";
 import { Server } from "socket.io";
 import { Manager, Socket } from "socket.io-client";
 import { expect, onTestFinished, test, vi } from "vitest";
-import {
-  type ManagerInternals,
-  packetConnect,
-  packetEvent,
-  reservedEvents,
-  SocketBase,
-} from "./socket-io-client.ts";
+import { type ManagerInternals, packetConnect, packetEvent, SocketBase } from "./socket-io-client.ts";
+import { reservedEvents } from "../protocol/reserved-events.ts";
 
 const prototypes = { Manager: Manager.prototype, Socket: Socket.prototype };
 

@@ -81,15 +81,6 @@ export const packetConnect = 0;
 export const packetEvent = 2;
 export const packetConnectError = 4;
 
-export const reservedEvents: ReadonlySet<string> = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
-
 const returning = new WeakSet<ManagerInternals>();
 
 /**

@@ -7,6 +7,7 @@ import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
 import { type ClientOutcome, type ClientOutput, ClientSession } from "../protocol/client-session.ts";
 import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
 import { decodePayload, encodePayload } from "../protocol/payload.ts";
+import { reservedEvents } from "../protocol/reserved-events.ts";
 import { Alarm } from "./alarm.ts";
 import { ClientDelivery } from "./delivery.ts";
 import { LinkProbe } from "./link-probe.ts";
@@ -20,7 +21,6 @@ import {
   packetConnectError,
   packetEvent,
   reconnectOnceIn,
-  reservedEvents,
   SocketBase,
 } from "./socket-io-client.ts";
 import { type SleepWatch, watchSleep } from "./sleep-watch.ts";

@@ -6,12 +6,12 @@
 import { EventEmitter } from "node:events";
 import { DeliveryError } from "../protocol/errors.ts";
 import { decodePayload } from "../protocol/payload.ts";
+import { reservedEvents } from "../protocol/reserved-events.ts";
 import type { Run } from "../protocol/server-session.ts";
 import { hasListener, rejection, runEvent, type RunResult } from "./dispatch.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { Request, runInRequest } from "./request.ts";
 import type { Session } from "./session.ts";
-import { reservedEvents } from "./socket-io.ts";
 
 export class EventRuns {
   readonly #session: Session;

@@ -10,7 +10,7 @@ import { Namespace, Server, Socket } from "socket.io";
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
 import { io as connect } from "socket.io-client";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { reservedEvents } from "./socket-io.ts";
+import { reservedEvents } from "../protocol/reserved-events.ts";
 
 const prototypes = {
   Namespace: Namespace.prototype,

@@ -14,6 +14,7 @@ import { EventEmitter } from "node:events";
 import { Socket, type Namespace, type Server } from "socket.io";
 import { DeliveryError } from "../protocol/errors.ts";
 import { frameEvent } from "../protocol/frames.ts";
+import { reservedEvents } from "../protocol/reserved-events.ts";
 import type {
   Engine,
   Packet,
@@ -364,12 +365,3 @@ export function listenersOf(target: unknown, event: string): ((...args: unknown[
   const emitter = target as { rawListeners(event: string): ((...args: unknown[]) => unknown)[] };
   return emitter.rawListeners(event);
 }
-
-export const reservedEvents: ReadonlySet<string> = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
