@@ -103,7 +103,8 @@ export class RoomMemberships {
       await joining;
       return;
     }
-    // A leave that is called meanwhile takes the name away, and then the join must not be tried again after it.
+    // A leave that is called meanwhile takes the name away, and then the join must not be tried again after
+    // it.
     const isWanted = () => this.#joining.get(name) === joined;
     const joined = this.#store(session, room, options, isWanted);
     this.#joining.set(name, joined);
@@ -176,7 +177,9 @@ export class RoomMemberships {
   }
 }
 
-/** For a leave that came between: the member of a room whose membership is on its way to or from the store. */
+/**
+ * For a leave that came between: the member of a room whose membership is on its way to or from the store.
+ */
 function streamOf(session: Session, room: string): number | undefined {
   for (const [id, { stream }] of session.connection?.members ?? []) if (stream.room === room) return id;
   return undefined;

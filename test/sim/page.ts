@@ -150,13 +150,14 @@ export class Page {
     // `settled` tells how it ended; the callback is here so that a reply is asked for.
     if (wantsReply) timed.emit(event, id, what, text, () => undefined);
     else timed.emit(event, id, what, text);
+    const marks = [aside && "aside", wantsReply && "reply", isTimed && "deadline"].filter(Boolean);
     history.add({
       kind: "emit",
       page: this.name,
       session: socket.delivery.session?.id ?? "",
       sequence: socket.delivery.lastSequence,
       id,
-      plan: `${event === "nobody" ? "nobody" : what}${aside ? " aside" : ""}${wantsReply ? " reply" : ""}${isTimed ? " deadline" : ""}`,
+      plan: [event === "nobody" ? event : what, ...marks].join(" "),
     });
   }
 }
