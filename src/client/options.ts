@@ -36,7 +36,7 @@ export type ResolvedClientOptions = ClientSessionOptions & {
 /** Throws a `TypeError` that names the wrong option. */
 export function resolveClientOptions(options: ClientDeliveryOptions): ResolvedClientOptions {
   for (const name of Object.keys(options)) {
-    if (name !== "persist" && !(name in defaults))
+    if (!clientOptionNames.includes(name))
       throw new TypeError(`delivery.${name} is not an option of Holdfast`);
   }
   const number = (name: keyof typeof defaults): number => {
@@ -73,3 +73,6 @@ const defaults = {
   acknowledgeEntries: 256,
   probeTimeoutMs: 3_000,
 };
+
+/** Every option there is; docs/OPTIONS.md has a row for each. */
+export const clientOptionNames: readonly string[] = ["persist", ...Object.keys(defaults)];

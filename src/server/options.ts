@@ -103,9 +103,9 @@ const hourMs = 3_600_000;
  * Throws a `TypeError` that names the wrong option and what is allowed. `randomNode` makes the default node.
  */
 export function resolveOptions(options: DeliveryOptions, randomNode: () => string): ResolvedOptions {
-  const known = new Set<string>([...Object.keys(numberDefaults), ...otherNames]);
   for (const name of Object.keys(options)) {
-    if (!known.has(name)) throw new TypeError(`delivery.${name} is not an option of Holdfast`);
+    if (!serverOptionNames.includes(name))
+      throw new TypeError(`delivery.${name} is not an option of Holdfast`);
   }
   const number = (name: keyof typeof numberDefaults): number => {
     const value = options[name] ?? numberDefaults[name].value;
@@ -193,3 +193,6 @@ const numberDefaults = {
 } as const satisfies Partial<Record<keyof DeliveryOptions, { value: number; least: number; most: number }>>;
 
 const otherNames = ["store", "node", "principal", "authorize", "showRooms", "retention"];
+
+/** Every option there is; docs/OPTIONS.md has a row for each. */
+export const serverOptionNames: readonly string[] = [...Object.keys(numberDefaults), ...otherNames];
