@@ -22,6 +22,7 @@ export function checkEvents(
 /** Every emit of a page ends once, in a way that its plan allows. */
 function outcomes(history: History, report: Report, complete: boolean): Emitted[] {
   const all: Emitted[] = [];
+  const mayBeLost = history.of("copied").length > 0;
   const pages = new Map<string, Map<number, Emitted>>();
   const gone = new Set<string>();
   for (const { fact } of history.lines) {
@@ -34,7 +35,10 @@ function outcomes(history: History, report: Report, complete: boolean): Emitted[
       page.set(fact.sequence, emit);
     }
     if (fact.kind === "renumbered") renumber(pages.get(fact.page), fact.from, fact.to);
-    if (fact.kind === "settled") settle(pages.get(fact.page)?.get(fact.sequence), fact, report);
+    if (fact.kind === "settled") {
+      const emit = pages.get(fact.page)?.get(fact.sequence);
+      if (emit !== undefined) settle(emit, fact, { mayBeLost, report });
+    }
   }
   for (const emit of complete ? all : []) {
     if (emit.settled.length === 0 && !gone.has(emit.page))
@@ -51,13 +55,17 @@ function renumber(page: Map<number, Emitted> | undefined, from: number, to: numb
   emit.current = to;
 }
 
-function settle(emit: Emitted | undefined, fact: Extract<Fact, { kind: "settled" }>, report: Report): void {
-  // Of a page before this one, which saved it.
-  if (emit === undefined) return;
+function settle(
+  emit: Emitted,
+  fact: Extract<Fact, { kind: "settled" }>,
+  options: { readonly mayBeLost: boolean; readonly report: Report },
+): void {
+  const { mayBeLost, report } = options;
   emit.settled.push(fact);
   const { id, plan } = emit;
   if (emit.settled.length > 1) report("G1", `${id} (${plan}) has ended ${emit.settled.length} times`);
   const allowed = allowedErrors(plan);
+  if (mayBeLost) allowed.add("session_lost");
   if (!allowed.has(fact.error)) report("G1", `${id} (${plan}) has ended with ${fact.error || "success"}`);
   if (fact.error !== "" || !plan.includes(" reply") || plan.startsWith("throw")) return;
   if (fact.value !== `reply:${id}`) report("G4", `${id} (${plan}) was answered with ${fact.value}`);
@@ -72,7 +80,7 @@ function allowedErrors(plan: string): Set<string> {
   else if (kind === "hang" && plan.includes(" reply")) allowed.add("handler_timeout");
   else allowed.add("");
   // Waiting for a store that is slow counts as the handler's time.
-  if (plan.includes(" reply") && waitsForStore.has(kind)) allowed.add("handler_timeout");
+  if (plan.includes(" reply") && takesTime.has(kind)) allowed.add("handler_timeout");
   return allowed;
 }
 
@@ -122,6 +130,8 @@ function checkEffects(
   report: Report,
 ): void {
   const { history, emitted, overdue } = evidence;
+  // What a page had not sent yet is sent by each of its copies, in a session of its own.
+  const copied = history.of("copied").length > 0;
   const places = new Map<string, number>();
   const ids = new Map<string, number>();
   for (const { stream, id } of history.of("appended")) {
@@ -131,7 +141,8 @@ function checkEffects(
   }
   for (const [name, count] of places) {
     const [, id = ""] = name.split(" ");
-    if (count > 1 && !overdue.has(id.replace(/#.*/, ""))) report("G5", `${name} was stored ${count} times`);
+    if (count > 1 && !copied && !overdue.has(id.replace(/#.*/, "")))
+      report("G5", `${name} was stored ${count} times`);
   }
   for (const { id, plan, settled } of emitted) {
     if (settled[0]?.error !== "") continue;
@@ -169,4 +180,4 @@ function checkAnswers(history: History, report: Report): void {
 }
 
 /** A frozen process does not notice that its handler would have been done in time. */
-const waitsForStore = new Set(["publish", "slow", "both", "others", "join", "leave", "later"]);
+const takesTime = new Set(["publish", "slow", "both", "others", "join", "leave", "later", "throw"]);

@@ -102,6 +102,9 @@ export class Faults {
       case "reloadSaved":
         world.reload(seat, true);
         break;
+      case "copy":
+        world.copy(seat);
+        break;
       default:
         if (link === undefined || !link.open) return undefined;
         if (kind === "reset") link.reset();

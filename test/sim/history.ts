@@ -7,6 +7,7 @@ export type Fact =
   | { kind: "fault"; what: string; detail: string }
   | { kind: "node"; node: string; what: "start" | "crash" | "drain" | "closed" }
   | { kind: "page"; page: string; what: "open" | "gone" }
+  | { kind: "copied"; page: string; seat: string }
   | { kind: "connect"; page: string; session: string; resumed: boolean; generation: number }
   | { kind: "disconnect"; page: string; reason: string }
   | { kind: "emit"; page: string; session: string; sequence: number; id: string; plan: string }

@@ -15,10 +15,13 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     seed: { type: "string" },
+    /** Faults that are known to break something: `copy`. */
+    also: { type: "string", default: "" },
     jobs: { type: "string", default: String(Math.min(8, availableParallelism())) },
   },
 });
 
+const also = values.also === "" ? "" : ` --also ${values.also}`;
 const totals = { seeds: 0, events: 0, violations: 0, virtualMs: 0, steps: 0 };
 const failed: SeedReport[] = [];
 const startedAt = performance.now();
@@ -33,7 +36,13 @@ function take(report: SeedReport): void {
 }
 
 if (values.seed === undefined) {
-  await runSeeds({ first: number("from"), count: number("seeds"), jobs: number("jobs"), take });
+  await runSeeds({
+    first: number("from"),
+    count: number("seeds"),
+    jobs: number("jobs"),
+    also: values.also,
+    take,
+  });
   for (const { seed } of failed.slice(0, 3)) await tell(seed);
   if (failed.length > 0) {
     console.log(
@@ -50,6 +59,7 @@ if (values.seed === undefined) {
     count: 1,
     jobs: 1,
     trace: true,
+    also: values.also,
     take: (report) => {
       console.log(report.history);
       console.log(`plan ${JSON.stringify(report.plan)}`);
@@ -72,10 +82,10 @@ process.exitCode = violations === 0 ? 0 : 1;
 /** Runs a failed seed again, for its story. */
 async function tell(seed: number): Promise<void> {
   const show = (report: SeedReport) => {
-    console.log(`\nseed ${seed} commit ${commit()}\nreplay: npm run sim -- --seed ${seed}`);
+    console.log(`\nseed ${seed} commit ${commit()}\nreplay: npm run sim -- --seed ${seed}${also}`);
     console.log(narrateFailure(report));
   };
-  await runSeeds({ first: seed, count: 1, jobs: 1, trace: true, take: show });
+  await runSeeds({ first: seed, count: 1, jobs: 1, trace: true, also: values.also, take: show });
 }
 
 function number(name: "seeds" | "from" | "seed" | "jobs"): number {

@@ -50,6 +50,15 @@ export class Page {
     this.#listeners.get("pagehide")?.();
   }
 
+  /** What a duplicated tab gets of this one: all that it would keep over a reload. */
+  copyPlace(): Place | undefined {
+    if (this.place === undefined) return undefined;
+    this.hide();
+    const copy = new Map(this.place);
+    this.#listeners.get("pageshow")?.();
+    return copy;
+  }
+
   #connect(): Socket {
     const { dialer, plan, random, place } = this.#options;
     const persist = place && {

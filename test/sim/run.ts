@@ -21,8 +21,8 @@ export type RunResult = {
   readonly virtualMs: number;
 };
 
-export async function runSeed(seed: number): Promise<RunResult> {
-  const plan = planOf(seed);
+export async function runSeed(seed: number, also: readonly string[] = []): Promise<RunResult> {
+  const plan = planOf(seed, also);
   const timeline = new Timeline(seed);
   const history = new History(() => timeline.now);
   running.timeline = timeline;

@@ -21,6 +21,8 @@ export type SeedRuns = {
   readonly count: number;
   readonly jobs: number;
   readonly trace?: boolean;
+  /** Faults that happen only when they are asked for, by commas. */
+  readonly also?: string;
   readonly take: (report: SeedReport) => void;
 };
 
@@ -34,9 +36,9 @@ export async function runSeeds(runs: SeedRuns): Promise<void> {
   await Promise.all(workers);
 }
 
-function runWorker({ trace = false, take }: SeedRuns, numbers: readonly number[]): Promise<void> {
+function runWorker({ trace = false, also = "", take }: SeedRuns, numbers: readonly number[]): Promise<void> {
   const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
-  const child = spawn(process.execPath, [worker, ...numbers.map(String), trace ? "trace" : ""], {
+  const child = spawn(process.execPath, [worker, ...numbers.map(String), trace ? "trace" : "", also], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let last = `none of those from ${numbers[0]}`;

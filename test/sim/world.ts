@@ -178,6 +178,21 @@ export class World {
     });
   }
 
+  /** A tab is duplicated: two pages go on with one session. */
+  copy(seat: Seat): void {
+    const { page } = seat;
+    if (page?.place === undefined || this.seats.length >= seatsMax) return;
+    this.timeline.for(page.owner, 0, () => {
+      const place = page.copyPlace();
+      if (place === undefined || place.size === 0) return;
+      const name = `c${this.seats.length}`;
+      this.history.add({ kind: "copied", page: page.name, seat: name });
+      const other: Seat = { name, page: undefined, link: undefined, offlineUntil: 0 };
+      this.seats.push(other);
+      this.openPage(other, place);
+    });
+  }
+
   /** Ends all that is wrong, and starts what is down. */
   heal(): void {
     this.busy = false;
@@ -244,3 +259,5 @@ export class World {
     this.timeline.later(this.timeline.random.whole(10, 3_000), () => this.startNode());
   }
 }
+
+const seatsMax = 8;
