@@ -2,6 +2,7 @@
 
 import type { FaultKind } from "./plan.ts";
 import type { Seeded } from "./seeded.ts";
+import type { Process } from "./virtual-time.ts";
 import type { World } from "./world.ts";
 
 export class Faults {
@@ -76,7 +77,7 @@ export class Faults {
         world.drain(node);
         break;
       case "freezeNode":
-        node.process.frozenUntil = world.timeline.now + this.#random.pick([1_000, 10_000, 60_000]);
+        this.#freeze(node.process);
         break;
     }
     return node.name;
@@ -94,7 +95,7 @@ export class Faults {
         link?.reset();
         break;
       case "freezePage":
-        page.owner.frozenUntil = now + this.#random.pick([1_000, 10_000, 60_000]);
+        this.#freeze(page.owner);
         break;
       case "reload":
         world.reload(seat, false);
@@ -113,5 +114,11 @@ export class Faults {
         if (kind === "stall") link.stall(now + this.#random.whole(50, 12_000));
     }
     return page.name;
+  }
+
+  /** What was to happen to a frozen process has been put off already, so it does not wake up earlier. */
+  #freeze(process: Process): void {
+    const until = this.#world.timeline.now + this.#random.pick([1_000, 10_000, 60_000]);
+    process.frozenUntil = Math.max(process.frozenUntil, until);
   }
 }
