@@ -187,7 +187,7 @@ export class NamespaceDelivery {
     // Moved to the end, so that the first suspended session in the map is the one that waits longest.
     this.sessions.delete(session.id);
     this.sessions.set(session.id, session);
-    this.#suspendedCount += 1;
+    this.#count(session, true);
     session.saveData();
     const expiresAt = Date.now() + this.options.sessionLifeMs;
     this.store.touchSessions([session.id], expiresAt).catch((error: unknown) => this.reportStoreError(error));
@@ -196,7 +196,7 @@ export class NamespaceDelivery {
   }
 
   resumed(session: Session): void {
-    if (this.#suspendedCount > 0) this.#suspendedCount -= 1;
+    this.#count(session, false);
     this.sessions.delete(session.id);
     this.sessions.set(session.id, session);
   }
@@ -205,7 +205,7 @@ export class NamespaceDelivery {
   endSession(session: Session, reason: EndReason): void {
     if (session.ended) return;
     session.ended = true;
-    if (!session.connected && this.#suspendedCount > 0) this.#suspendedCount -= 1;
+    this.#count(session, false);
     if (this.sessions.get(session.id) === session) this.sessions.delete(session.id);
     if (reason === "kicked" || reason === "closed") {
       const report = (error: unknown) => this.reportStoreError(error);
@@ -311,6 +311,12 @@ export class NamespaceDelivery {
       },
       timeoutMs,
     );
+  }
+
+  /** One that is being admitted has no connection either, and counts only after it had one. */
+  #count(session: Session, suspended: boolean): void {
+    if (session.suspended !== suspended) this.#suspendedCount += suspended ? 1 : -1;
+    session.suspended = suspended;
   }
 
   /**

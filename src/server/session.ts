@@ -31,6 +31,8 @@ export class Session extends EventEmitter implements SocketSession {
   socket: HoldfastSocket | undefined;
   connection: Connection | undefined;
   ended = false;
+  /** Whether it waits for its client to come back. */
+  suspended = false;
   /** Whether `io.on("session")` has been called for it. */
   announced = false;
   /** False while a connection is being admitted; then entries of the own stream only leave a note here. */
