@@ -99,9 +99,10 @@ export class MemberFeed<E extends { readonly offset: number; readonly payload: s
     if (!this.#live) return [];
     // A member that came from a node that was further on may have passed what this one skips.
     if (epoch === this.#epoch && reason === "retention" && to <= this.#sent) return [];
+    const first = Math.max(from, this.#sent + 1);
     this.#epoch = epoch;
     this.#sent = to;
-    return [{ kind: "gap", epoch, from, to, reason }];
+    return [{ kind: "gap", epoch, from: first, to, reason }];
   }
 
   /** The connection takes more: go on reading or sending parts. */
