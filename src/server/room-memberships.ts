@@ -60,10 +60,13 @@ export class RoomMemberships {
     left.catch((error: unknown) => this.#delivery.reportStoreError(error));
     // What was emitted before the leave is still this member's; it comes out of the store before the leave
     // does.
-    const detach = () =>
-      joined
+    const detach = () => {
+      // A join that waits to be tried again is not waited for: meanwhile the client would be shown more.
+      if (joining !== undefined) this.#detach(session, streamOf(session, room));
+      return joined
         .catch(() => undefined)
         .then((membership) => this.#detach(session, membership?.head.stream ?? streamOf(session, room)));
+    };
     // Still a member for the store: a client that had been told otherwise would be shown all of it again.
     const restore = () =>
       joined.then((membership) => {
