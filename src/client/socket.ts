@@ -34,11 +34,12 @@ export class DeliveringSocket extends SocketBase {
   readonly #options: ResolvedClientOptions;
   readonly #waiters = new Waiters();
   readonly #writer = new PacketWriter(this);
-  #generation = 0;
   /** The server is a stock one: everything goes the stock way. */
   #stock = false;
   #aside = false;
-  #supersededAt = Number.NEGATIVE_INFINITY;
+  /** Names this life of the client, so that the server can tell it from its copies. */
+  readonly #instance = Math.random().toString(36).slice(2) + Date.now().toString(36);
+  #attempt = 0;
   readonly #timer = new Alarm(now, () => {
     this.#core.handleTimeout(now());
     this.#carryOut();
@@ -136,7 +137,9 @@ export class DeliveringSocket extends SocketBase {
   // --- what socket.io-client calls ---
 
   override _sendConnectPacket(data: Record<string, unknown> | undefined): void {
-    const offset = encodeHello(this.#core.hello());
+    this.#attempt += 1;
+    const holder = { instance: this.#instance, generation: this.#core.generation, attempt: this.#attempt };
+    const offset = encodeHello({ ...this.#core.hello(), holder });
     this.packet({ type: packetConnect, data: { ...data, pid: this.#core.token, offset } });
   }
 
@@ -164,7 +167,7 @@ export class DeliveringSocket extends SocketBase {
 
   #session(): { readonly id: string; readonly generation: number } | undefined {
     const { sessionId } = this.#core;
-    return sessionId === "" ? undefined : { id: sessionId, generation: this.#generation };
+    return sessionId === "" ? undefined : { id: sessionId, generation: this.#core.generation };
   }
 
   // --- sending ---
@@ -228,7 +231,6 @@ export class DeliveringSocket extends SocketBase {
       if (holdfast === undefined && !this.#stock) this.#downgrade();
       return false;
     }
-    this.#generation = welcome.generation;
     // While servers are replaced, a client may meet a stock one first and one that delivers later.
     this.#stock = false;
     this.connected = true;
@@ -237,29 +239,18 @@ export class DeliveringSocket extends SocketBase {
     // The base class says `recovered` when the token is the one it knows.
     this._pid = welcome.resumed ? pid : undefined;
     this.onconnect(sid, pid);
+    // The server hears that the welcome has arrived; a copy of this client can then no longer go on in its place.
+    this.#core.probe(0);
     this.#carryOut();
     if (welcome.resumed) this.delivery.emit("resume", { id: sid, generation: welcome.generation });
     return true;
   }
 
-  /** Another connection resumed our session while we did; unlike other refusals, trying again can help. */
+  /** Another connection has resumed the session while we did. The server knows whose it is when we ask again. */
   #refused(data: unknown): void {
     const { code } = ((data as { data?: unknown } | undefined)?.data ?? {}) as { code?: unknown };
     if (code !== "stale_generation") return;
-    this.#superseded();
-    this.#carryOut();
     this.connect();
-  }
-
-  /**
-   * Another connection has the session. Once that may be a connection of our own that we had given up, whose
-   * CONNECT came late: we resume and have it back. Soon again, somebody lives at its other end, a duplicated
-   * tab for example: we begin a session of our own instead of taking turns for ever.
-   */
-  #superseded(): void {
-    const contested = now() - this.#supersededAt < contestedMs;
-    this.#supersededAt = now();
-    if (contested) this.#core.abandon();
   }
 
   #carryOut(): void {
@@ -303,7 +294,6 @@ export class DeliveringSocket extends SocketBase {
         this.#probe.answered(output.nonce);
         return;
       case "refused":
-        if (output.code === "stale_generation") this.#superseded();
         this.delivery.emit("refused", { code: output.code, detail: output.detail });
         return;
       case "violation":
@@ -392,6 +382,3 @@ export class DeliveringSocket extends SocketBase {
 function now(): number {
   return performance.now();
 }
-
-/** Twice within this time is a contest; a late CONNECT comes within socket.io-client's timeout of 20 s. */
-const contestedMs = 30_000;

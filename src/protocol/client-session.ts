@@ -45,6 +45,7 @@ export type SavedSession = {
   readonly version: 1;
   readonly token: string;
   readonly sessionId: string;
+  readonly generation: number;
   readonly next: number;
   readonly items: readonly SavedItem[];
   readonly positions: SavedPositions;
@@ -62,6 +63,7 @@ export class ClientSession {
   readonly #positions: Positions;
   #token = "";
   #sessionId = "";
+  #generation = 0;
   #connected = false;
   #limits: wire.Limits | undefined;
   /** Sequences whose caller has been told already; their outcome is taken silently. */
@@ -82,6 +84,11 @@ export class ClientSession {
   /** Secret that proves the session at a resume; "" before the first welcome. */
   get token(): string {
     return this.#token;
+  }
+
+  /** Of the last welcome. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get sessionId(): string {
@@ -164,6 +171,7 @@ export class ClientSession {
     this.#connected = true;
     this.#sessionId = sessionId;
     this.#token = token;
+    this.#generation = welcome.generation;
     this.#limits = welcome.limits;
     this.#positions.handleWelcome(now, welcome.streams);
     for (const frame of welcome.frames) this.handleFrame(now, frame);
@@ -247,6 +255,7 @@ export class ClientSession {
       version: 1,
       token: this.#token,
       sessionId: this.#sessionId,
+      generation: this.#generation,
       next: this.#outbox.next,
       items: this.#outbox.save(),
       positions: this.#positions.save(),
@@ -257,6 +266,7 @@ export class ClientSession {
   restore(saved: SavedSession): void {
     this.#token = saved.token;
     this.#sessionId = saved.sessionId;
+    this.#generation = saved.generation;
     this.#outbox.restore(saved.next, saved.items);
     for (const item of saved.items) if (item.cancelled) this.#abandoned.add(item.sequence);
     this.#positions.restore(saved.positions);

@@ -15,6 +15,18 @@ export type Hello = {
   /** The sequence that the client's next event will have. */
   readonly next: number;
   readonly positions: readonly ClientPosition[];
+  /** Who asks, so that of two copies of one client's state only one goes on with the session. */
+  readonly holder?: Holder;
+};
+
+/** One life of a client: a page or a process, not its reloads, nor its copies. */
+export type Holder = {
+  /** Random, made anew with every life. */
+  readonly instance: string;
+  /** The generation of the last welcome that the client has got, in this life or the one it was saved in. */
+  readonly generation: number;
+  /** Counts the connections of this life. */
+  readonly attempt: number;
 };
 
 /** So many characters (`part`) of the entry after `offset` are already there. */
@@ -67,7 +79,8 @@ export type Welcome = {
 
 export function encodeHello(hello: Hello): string {
   const positions = hello.positions.map((p) => [p.stream, p.epoch, p.offset, p.part]);
-  return JSON.stringify({ v: hello.versions, low: hello.low, next: hello.next, at: positions });
+  const { instance: i, generation: g, attempt: n } = hello.holder ?? {};
+  return JSON.stringify({ v: hello.versions, low: hello.low, next: hello.next, at: positions, i, g, n });
 }
 
 /**
@@ -92,7 +105,9 @@ export function decodeHello(text: unknown): Hello | undefined {
     if (!isOrdinal(stream) || !isShortText(epoch) || !isCount(offset) || !isCount(part)) return undefined;
     positions.push({ stream, epoch, offset, part });
   }
-  return { versions, low, next, positions };
+  const { i: instance, g: generation, n: attempt } = value;
+  const named = isShortText(instance) && isCount(generation) && isCount(attempt);
+  return { versions, low, next, positions, ...(named ? { holder: { instance, generation, attempt } } : {}) };
 }
 
 export function decodeWelcome(value: unknown): Welcome | undefined {

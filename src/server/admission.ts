@@ -114,7 +114,11 @@ export class SessionAdmission implements io.Admission {
     if (peek === undefined || peek.namespace !== delivery.name) return "unknown_session";
     if (!sameDigest(peek.tokenDigest, digest)) return "wrong_token";
     // Before anything is taken over: an old copy of the client's state must not cost its holder the session.
-    if (delivery.sessions.get(id)?.continues(hello) === false) return "unknown_session";
+    const held = delivery.sessions.get(id);
+    // Another process may have held the session since; then this one knows nothing of its holder.
+    const verdict = held?.generation === peek.generation ? held.judge(hello.holder) : "goes on";
+    if (verdict === "late") return "stale_generation";
+    if (verdict === "copy" || held?.continues(hello) === false) return "unknown_session";
     const result = await delivery.store.resumeSession({
       session: id,
       tokenDigest: digest,
@@ -262,6 +266,7 @@ export class SessionAdmission implements io.Admission {
     socket.data = session.data;
     socket.recovered = how.resumed;
     socket.deliverySession = session;
+    session.holder = hello.holder;
     const inbox = session.connect(connection, hello.low);
     const positions = new Map(hello.positions.map((position) => [position.stream, position]));
     const places = [session.namespaceMembership, ...session.memberships.values()].map((membership) =>

@@ -42,9 +42,9 @@ export function startClient(owner: Owner, url: string, options: ClientOptions): 
  * Options of a client that begins with somebody's token, as a duplicated tab does. `next` is the sequence of
  * the next event, which belongs to the copied state.
  */
-export function withToken(token: string, next = 1): ClientDeliveryOptions {
+export function withToken(token: string, next = 1, generation = 1): ClientDeliveryOptions {
   const positions = { streams: [], elsewhere: [] };
-  const saved = { version: 1, token, sessionId: "copied", next, items: [], positions };
+  const saved = { version: 1, token, sessionId: "copied", generation, next, items: [], positions };
   return { persist: { load: () => JSON.stringify(saved), save: () => undefined, remove: () => undefined } };
 }
 
