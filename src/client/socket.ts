@@ -239,14 +239,17 @@ export class DeliveringSocket extends SocketBase {
     // The base class says `recovered` when the token is the one it knows.
     this._pid = welcome.resumed ? pid : undefined;
     this.onconnect(sid, pid);
-    // The server hears that the welcome has arrived; a copy of this client can then no longer go on in its place.
+    // The server hears that the welcome has arrived; a copy of this client can then no longer go on in its
+    // place.
     this.#core.probe(0);
     this.#carryOut();
     if (welcome.resumed) this.delivery.emit("resume", { id: sid, generation: welcome.generation });
     return true;
   }
 
-  /** Another connection has resumed the session while we did. The server knows whose it is when we ask again. */
+  /**
+   * Another connection has resumed the session while we did. The server knows whose it is when we ask again.
+   */
   #refused(data: unknown): void {
     const { code } = ((data as { data?: unknown } | undefined)?.data ?? {}) as { code?: unknown };
     if (code !== "stale_generation") return;

@@ -116,7 +116,7 @@ export class SessionAdmission implements io.Admission {
     // Before anything is taken over: an old copy of the client's state must not cost its holder the session.
     const held = delivery.sessions.get(id);
     // Another process may have held the session since; then this one knows nothing of its holder.
-    const verdict = held?.generation === peek.generation ? held.judge(hello.holder) : "goes on";
+    const verdict = held?.generation === peek.generation ? held.holder.judge(hello.holder) : "goes on";
     if (verdict === "late") return "stale_generation";
     if (verdict === "copy" || held?.continues(hello) === false) return "unknown_session";
     const result = await delivery.store.resumeSession({
@@ -266,7 +266,7 @@ export class SessionAdmission implements io.Admission {
     socket.data = session.data;
     socket.recovered = how.resumed;
     socket.deliverySession = session;
-    session.holder = hello.holder;
+    session.holder.took(hello.holder);
     const inbox = session.connect(connection, hello.low);
     const positions = new Map(hello.positions.map((position) => [position.stream, position]));
     const places = [session.namespaceMembership, ...session.memberships.values()].map((membership) =>

@@ -7,13 +7,13 @@
 import { EventEmitter } from "node:events";
 import { assertNever, DeliveryError } from "../protocol/errors.ts";
 import { serverFrame } from "../protocol/frames.ts";
-import type { Holder } from "../protocol/hello.ts";
 import { ServerSession, type InboxOutcome, type ServerOutput } from "../protocol/server-session.ts";
 import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import { rejection, type RunResult } from "./dispatch.ts";
 import { EventRuns } from "./event-runs.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { SessionHolder } from "./session-holder.ts";
 import type { EmitFlags, HoldfastSocket, SocketSession } from "./socket-io.ts";
 
 /** Why a session ended in this process. */
@@ -39,13 +39,7 @@ export class Session extends EventEmitter implements SocketSession {
   /** False while a connection is being admitted; then entries of the own stream only leave a note here. */
   ownRoomReady = false;
   ownHead: StreamHead | undefined;
-  /** Who resumed last, as far as this process knows; other processes do not. */
-  #holder: Holder | undefined;
-  /**
-   * The last generation in which the client has said anything. A resume whose welcome was lost has changed
-   * nothing, and must not cost a page that was reloaded at that moment its session.
-   */
-  #heardGeneration = 0;
+  readonly holder = new SessionHolder();
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
@@ -145,7 +139,7 @@ export class Session extends EventEmitter implements SocketSession {
   // --- what the socket calls ---
 
   handleFrames(values: readonly unknown[]): void {
-    this.#heardGeneration = this.generation;
+    this.holder.heard(this.generation);
     for (const value of values) {
       // Another process holds the session now; what this connection still says is for that one.
       if (this.ended) return;
@@ -192,24 +186,6 @@ export class Session extends EventEmitter implements SocketSession {
   /** Tells the virtual connection's listeners; clients cannot cause these. */
   announce(event: "suspend" | "resume" | "moved" | "end", ...args: unknown[]): void {
     super.emit(event, ...args);
-  }
-
-  /**
-   * Says whether this client may go on with the session. A copy of it that has resumed meanwhile has used the
-   * sequences that come next for events of its own; a connection that the client itself has given up for a
-   * newer one is late.
-   */
-  judge(holder: Holder | undefined): "goes on" | "copy" | "late" {
-    const current = this.#holder;
-    if (holder === undefined || current === undefined) return "goes on";
-    if (holder.instance !== current.instance) {
-      return holder.generation >= this.#heardGeneration ? "goes on" : "copy";
-    }
-    return holder.attempt > current.attempt ? "goes on" : "late";
-  }
-
-  set holder(holder: Holder | undefined) {
-    this.#holder = holder;
   }
 
   /** False when the client resumes with an old copy of its state. */
