@@ -132,7 +132,7 @@ test("G6 of two clients with one token one has the session, the other its own", 
   expect(copy.disconnects).toEqual([]);
 });
 
-test("G1 an event emitted while a copy has the session is handled, and not taken for the copy's", async (context) => {
+test("G1 an event emitted while a copy has the session is handled, and only once", async (context) => {
   const node = await startNode(context);
   const relay = await startRelay(context, node);
   const ann = await openClient(context, relay.url, { name: "ann" });
