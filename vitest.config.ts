@@ -9,6 +9,7 @@ export default defineConfig({
     // Two at a time: the suite has to fit two cores, and the black-box tests bring server processes along.
     maxWorkers: 2,
     reporters: ["default"],
+    setupFiles: ["./test/property-seed.ts"],
     projects: [
       {
         extends: true,

@@ -147,6 +147,31 @@ test("events that waited for an upload go on when the client's mark passes it", 
   expect(said(session)).toEqual(["run 2"]);
 });
 
+test("G1 a stored upload waits for an event in front of it that was held when the connection ended", () => {
+  const session = opened();
+  session.handleFrame(["ch", 1, 0, 2, 0, '["ev",1,']);
+  session.handleFrame(["ev", 2, 0, []]);
+  session.handleFrame(["ch", 3, 0, 1, 0, '["ev",3,0,[]]']);
+  session.handleChunkStored(1, 1);
+  session.handleChunkStored(3, 1);
+  session.handleDisconnected();
+  session.handleConnected(1);
+  session.handleFrame(["ch", 1, 1, 2, 0, "0,[]]"]);
+  session.handleChunkStored(1, 2);
+  session.handleUpload(1, '["ev",1,0,[]]');
+  session.handleUpload(3, '["ev",3,0,[]]');
+  session.handleFrame(["ev", 2, 0, []]);
+  session.handleFrame(["ch", 3, 0, 1, 0, '["ev",3,0,[]]']);
+  session.handleUpload(3, '["ev",3,0,[]]');
+  expect(said(session).filter((word) => /run|read/.test(word))).toEqual([
+    "readUpload 1",
+    "run 1",
+    "run 2",
+    "readUpload 3",
+    "run 3",
+  ]);
+});
+
 test("G1 an old copy of a client's state is recognised by its mark and by its next sequence", () => {
   const session = opened();
   session.handleFrame(["ev", 1, 0, []]);

@@ -199,7 +199,8 @@ export class ServerSession {
   /** The stored chunks of an upload, joined. */
   handleUpload(sequence: number, text: string): void {
     const upload = this.#known.uploads.get(sequence);
-    if (upload === undefined) return;
+    // A read from before this connection says nothing of its turn: events in front of it have to come again.
+    if (upload?.reading !== true) return;
     upload.reading = false;
     // Without a connection it could only be run without its listeners; the client sends its last chunk again.
     if (!this.#connected || this.#hasRun(sequence)) return;
@@ -300,13 +301,13 @@ export class ServerSession {
     this.handleOutcome({ sequence, status: "rejected", body: JSON.stringify({ code, message }) });
   }
 
-  /**
-   * Reads a complete upload when its turn has come: after the ones in front of it, unless it was sent aside.
-   */
+  /** Reads a complete upload when its turn has come: after what is in front of it, unless sent aside. */
   #completeUpload(sequence: number, upload: Upload): void {
     if (upload.reading || upload.stored !== upload.count || this.#hasRun(sequence)) return;
-    const waits = !upload.aside && !this.#known.deferred.has(sequence) && this.#uploadInFrontOf(sequence);
-    if (waits) return;
+    if (!upload.aside && !this.#known.deferred.has(sequence)) {
+      // What was held in front of it was forgotten with its connection, and comes again before it.
+      if (sequence > this.#expected || this.#uploadInFrontOf(sequence)) return;
+    }
     upload.reading = true;
     this.#outputs.push({ kind: "readUpload", sequence });
   }
