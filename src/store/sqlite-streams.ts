@@ -6,7 +6,6 @@
  * batch is rolled back or another process has committed.
  */
 
-import { randomBytes } from "node:crypto";
 import type { AppendRequest, CursorRequest, Entry, Page, ReadRequest, StreamHead } from "./port.ts";
 import {
   allRows,
@@ -33,13 +32,15 @@ export class SqliteStreams {
   scanAfter: number | undefined = 0;
 
   readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #newEpoch: () => string;
   readonly #byKey = new Map<string, StreamRow>();
   readonly #byId = new Map<number, StreamRow>();
   readonly #changed = new Set<StreamRow>();
   #commitId: number | undefined;
   #commitIdChanged = false;
 
-  constructor(database: Database) {
+  constructor(database: Database, newEpoch: () => string) {
+    this.#newEpoch = newEpoch;
     this.#statements = prepareStatements(database);
   }
 
@@ -55,8 +56,7 @@ export class SqliteStreams {
   resolve(key: string): StreamRow {
     const found = this.find(key);
     if (found !== undefined) return found;
-    const epoch = randomBytes(epochBytes).toString("base64url");
-    const created = this.#keep(firstRow(this.#statements.create, key, epoch));
+    const created = this.#keep(firstRow(this.#statements.create, key, this.#newEpoch()));
     if (created === undefined) throw new TypeError("INSERT RETURNING returned no row");
     this.touch(created);
     return created;
@@ -308,8 +308,6 @@ function prepareStatements(database: Database) {
   return prepareAll(database, text);
 }
 
-/** 64 bits: two histories of one stream never get the same name by chance. Twelve characters of base64url. */
-const epochBytes = 9;
 /** Some 200 bytes each. */
 const cachedRowsMax = 20_000;
 const restlessMax = 100_000;

@@ -23,8 +23,8 @@ export class SqliteTables {
   readonly #keys: SqliteKeys;
   readonly #sweep: SqliteSweep;
 
-  constructor(database: Database) {
-    this.#streams = new SqliteStreams(database);
+  constructor(database: Database, newEpoch: () => string) {
+    this.#streams = new SqliteStreams(database, newEpoch);
     this.#sessions = new SqliteSessions(database, this.#streams);
     this.#memberships = new SqliteMemberships(database, this.#streams, this.#sessions);
     this.#inbox = new SqliteInbox(database, this.#sessions);

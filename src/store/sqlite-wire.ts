@@ -7,13 +7,9 @@
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { Operation, Result } from "./operation.ts";
 import type { Outcome, Receipt, RecordRequest } from "./port.ts";
+import type { SqliteFileOptions } from "./sqlite-file.ts";
 
-export type WorkerOptions = {
-  readonly file: string;
-  readonly busyTimeoutMs: number;
-  /** `PRAGMA max_page_count`; undefined for SQLite's own. */
-  readonly maxPages: number | undefined;
-};
+export type WorkerOptions = SqliteFileOptions;
 
 export type Command =
   | readonly ["batch", readonly WireOperation[]]
