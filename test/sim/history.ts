@@ -47,12 +47,27 @@ export type Fact =
       offset: number;
       id: string;
       except: readonly string[];
+      /** The same event's places in other streams. */
+      also: readonly (readonly [stream: number, offset: number])[];
     }
   | { kind: "recorded"; session: string; sequence: number; status: string }
   | { kind: "opened"; session: string; stream: number; base: number }
   | { kind: "resumed"; session: string; generation: number; node: string }
   | { kind: "ended"; session: string; why: "ended" | "expired" }
-  | { kind: "joined"; session: string; room: string; stream: number; base: number; head: number }
+  | {
+      kind: "joined";
+      session: string;
+      room: string;
+      stream: number;
+      /** Where the join asked to begin: `head`, `last 3`, `after 7`, `cursor ann`. */
+      from: string;
+      consumer: string;
+      base: number;
+      low: number;
+      head: number;
+    }
+  // Asked for; it moves only forward.
+  | { kind: "cursor"; consumer: string; stream: number; epoch: string; offset: number }
   | { kind: "left"; session: string; room: string; head: number }
   | { kind: "trimmed"; stream: number; low: number }
   | { kind: "wrong"; what: string };

@@ -136,8 +136,8 @@ export class SharedStore {
     switch (operation.kind) {
       case "append":
         for (const entry of entriesOf(operation, result)) {
-          const { stream, key, epoch, offset, payload, except = [] } = entry;
-          history.add({ kind: "appended", stream, key, epoch, offset, id: idOf(payload), except });
+          const { stream, key, epoch, offset, payload, except = [], also = [] } = entry;
+          history.add({ kind: "appended", stream, key, epoch, offset, id: idOf(payload), except, also });
         }
         return;
       case "record": {
@@ -164,10 +164,23 @@ export class SharedStore {
       case "join": {
         const joined = result as { ok: boolean; membership?: Membership };
         if (!joined.ok || joined.membership === undefined) return;
-        const { room, head, base } = joined.membership;
+        const { room, head, base, cursor: consumer = "" } = joined.membership;
         const { session } = operation.request;
-        const { stream, head: last } = head;
-        history.add({ kind: "joined", session, room, stream, base: base.offset, head: last });
+        const from = Object.values(operation.request.from).join(" ");
+        const { stream, low, head: last } = head;
+        this.#noteLow(head);
+        const place = { stream, from, consumer, base: base.offset, low, head: last };
+        history.add({ kind: "joined", session, room, ...place });
+        return;
+      }
+      case "withdraw":
+        for (const session of result as readonly string[]) {
+          for (const room of operation.request.rooms) history.add({ kind: "left", session, room, head: 0 });
+        }
+        return;
+      case "moveCursor": {
+        const { consumer, stream, position } = operation.request;
+        history.add({ kind: "cursor", consumer, stream, ...position });
         return;
       }
       case "leave": {
