@@ -15,6 +15,7 @@ import { decodeHello, decodeWelcome, encodeHello, type Limits, protocolVersion }
 import type { Run } from "../inbox.ts";
 import { encodePayload } from "../payload.ts";
 import type { Shown } from "../positions.ts";
+import { smallClient, smallLimits } from "./pair-sizes.ts";
 import { type Handling, ProcessModel, roomStream } from "./process-model.ts";
 import { Schedule } from "./schedule.ts";
 import { StoreModel } from "./store-model.ts";
@@ -28,6 +29,8 @@ export type PairOptions = {
   readonly pageEntries?: number;
   /** What the handler does; undefined: it takes the event, and replies where it is asked to. */
   readonly handle?: (run: Run, attempt: number) => Handling | undefined;
+  /** Told of everything on the link (hello, welcome, frames) when it arrives, or would have. */
+  readonly carried?: (from: "client" | "server", what: unknown, arrives: boolean) => void;
 };
 
 type Link = { upAlive: boolean; downAlive: boolean; noticed: boolean };
@@ -140,7 +143,7 @@ export class Pair {
     this.connections += 1;
     const hello = encodeHello(this.client.hello());
     const token = this.client.token;
-    this.#up(link, () => {
+    this.#up(link, hello, () => {
       this.store.commit({
         isAlive: () => link.upAlive,
         apply: () => token !== "" && token === this.#token,
@@ -270,7 +273,7 @@ export class Pair {
       uploads,
     };
     const token = this.#token;
-    this.#down(link, () => {
+    this.#down(link, welcome, () => {
       const decoded = decodeWelcome(JSON.parse(JSON.stringify(welcome)));
       assert(decoded !== undefined, "the client understands the welcome");
       this.client.handleConnected(this.schedule.now, "session", token, decoded);
@@ -291,7 +294,7 @@ export class Pair {
         const link = this.#link;
         // A process that the session has left has no connection to write to.
         if (link !== undefined && this.server === process)
-          this.#down(link, () => this.client.handleFrame(this.schedule.now, JSON.parse(frame)));
+          this.#down(link, JSON.parse(frame), (value) => this.client.handleFrame(this.schedule.now, value));
       },
       refused: (code, detail) => {
         this.refused.push(`${code}: ${detail}`);
@@ -322,7 +325,7 @@ export class Pair {
         if (output.kind === "transmit") {
           const link = this.#link;
           const value: unknown = JSON.parse(output.frame);
-          if (link !== undefined) this.#up(link, () => this.server?.handleFrame(value));
+          if (link !== undefined) this.#up(link, value, () => this.server?.handleFrame(value));
         } else if (output.kind === "deliver" || output.kind === "gap") this.shown.push(output);
         else if (output.kind === "violation") {
           this.violations.push(output.detail);
@@ -353,20 +356,26 @@ export class Pair {
     });
   }
 
-  #up(link: Link, deliver: () => void): void {
-    this.#carry(() => link.upAlive, deliver);
+  #up(link: Link, what: unknown, deliver: () => void): void {
+    this.#carry("client", what, { isAlive: () => link.upAlive, deliver });
   }
 
-  #down(link: Link, deliver: () => void): void {
-    this.#carry(() => link.downAlive, deliver);
+  #down(link: Link, what: unknown, deliver: (what: unknown) => void): void {
+    this.#carry("server", what, { isAlive: () => link.downAlive, deliver });
   }
 
-  #carry(isAlive: () => boolean, deliver: () => void): void {
+  #carry(
+    from: "client" | "server",
+    what: unknown,
+    way: { readonly isAlive: () => boolean; readonly deliver: (what: unknown) => void },
+  ): void {
     this.schedule.after(this.#options.latencyMs ?? 3, () => {
-      if (!isAlive()) return;
+      const arrives = way.isAlive();
+      this.#options.carried?.(from, what, arrives);
+      if (!arrives) return;
       this.frames += 1;
       if (this.frames === this.cutAtFrame) (this.onCut ?? (() => this.cut()))();
-      else deliver();
+      else way.deliver(what);
     });
   }
 }
@@ -377,22 +386,6 @@ function describe(outcome: ClientOutcome): string {
   if (outcome.status === "rejected") return `rejected ${outcome.error.code}`;
   return outcome.status === "failed" ? outcome.code : outcome.status;
 }
-
-const smallLimits: Limits = {
-  windowEvents: 4,
-  windowCharacters: 10_000,
-  chunkCharacters: 40,
-  windowChunks: 2,
-  eventCharacters: 1_000,
-};
-
-const smallClient: ClientSessionOptions = {
-  outboxLimit: 100,
-  outboxCharactersLimit: 100_000,
-  acknowledgeDelayMs: 20,
-  acknowledgeEntries: 8,
-  elsewhereLimit: 8,
-};
 
 /** The largest scenario needs some 2,000. */
 const stepsMax = 20_000;
