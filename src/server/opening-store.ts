@@ -48,6 +48,7 @@ export class OpeningStore implements Store {
     this.#call((store) => store.readUpload(fence, sequence));
   moveCursor: Store["moveCursor"] = (request) => this.#call((store) => store.moveCursor(request));
   sweep: Store["sweep"] = (retention) => this.#call((store) => store.sweep(retention));
+  renewEpochs: Store["renewEpochs"] = () => this.#call((store) => store.renewEpochs());
   figures: Store["figures"] = () => this.#call((store) => store.figures());
 
   async close(): Promise<void> {

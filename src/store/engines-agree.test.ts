@@ -181,5 +181,6 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       (store) =>
         store.touchSessions([id], now + 2000),
   ),
+  fc.constant<Call>((store) => store.renewEpochs()),
   fc.constant<Call>((store) => store.figures()),
 );

@@ -101,6 +101,13 @@ export class MemoryStreams {
     return { head: headOf(stream), entries: stream.entries.slice(first, end) };
   }
 
+  /** Returns how many streams there are. One new name does for all: epochs of one stream are compared. */
+  renewEpochs(): number {
+    const epoch = this.#newEpoch();
+    for (const stream of this.#byId.values()) stream.epoch = epoch;
+    return this.#byId.size;
+  }
+
   /** Returns the consumer's cursor, creating one before the first entry that is held. */
   cursor(stream: MemoryStream, consumer: string): number {
     const found = stream.cursors.get(consumer);

@@ -98,6 +98,7 @@ export class MemoryEngine implements Engine {
         this.#fenced(fence, (session) => ({ ok: true, text: this.#sessions.upload(session, sequence) })),
       moveCursor: (request) => this.#streams.moveCursor(request),
       sweep: (retention) => this.#sweep(retention),
+      renewEpochs: () => this.#streams.renewEpochs(),
       figures: () => ({ ...this.#streams.figures(), ...this.#sessions.figures() }),
     };
   }

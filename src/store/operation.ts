@@ -58,6 +58,8 @@ export type OperationTable = {
   moveCursor: [request: CursorRequest, result: undefined];
   /** One bounded step; `more` asks for another. */
   sweep: [request: Retention, result: SweepResult & { readonly more: boolean }];
+  /** How many streams have a new epoch. */
+  renewEpochs: [request: undefined, result: number];
   figures: [request: undefined, result: StoredFigures];
 };
 

@@ -336,6 +336,13 @@ export type Store = {
 
   /** Expires sessions, trims streams, forgets keys. Meant to be called every few seconds. */
   sweep(retention: Retention): Promise<SweepResult>;
+  /**
+   * Gives every stream a new epoch: what was read of them before is another history. To be called when the
+   * storage has gone back in time (a restored backup, a failover that lost writes), before or while nodes use
+   * it; clients are then told of a `reset` instead of being taken for level with a log that is not theirs.
+   * Returns how many streams there are.
+   */
+  renewEpochs(): Promise<number>;
   figures(): Promise<StoreFigures>;
   /** Commits what is waiting, then closes. Later calls reject with `store_unavailable`. */
   close(): Promise<void>;

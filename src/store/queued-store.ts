@@ -110,6 +110,10 @@ class QueuedStore implements port.Store {
     return { expiredSessions, trimmedEntries, droppedStreams };
   }
 
+  renewEpochs(): Promise<number> {
+    return this.#push("renewEpochs", undefined);
+  }
+
   figures(): Promise<port.StoreFigures> {
     return this.#push("figures", undefined, (figures) => {
       const { waitingOperations, waitingBytes } = this.#queue;

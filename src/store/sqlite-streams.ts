@@ -109,6 +109,13 @@ export class SqliteStreams {
     return { head: headOf(row), entries };
   }
 
+  /** Returns how many streams there are. One new name does for all: epochs of one stream are compared. */
+  renewEpochs(): number {
+    const streams = changeRows(this.#statements.renewEpochs, this.#newEpoch());
+    this.discard();
+    return streams;
+  }
+
   /** Returns the consumer's cursor, creating one before the first entry that is held. */
   cursor(row: StreamRow, consumer: string): number {
     const found = firstRow(this.#statements.cursor, row.id, consumer);
@@ -283,6 +290,7 @@ function prepareStatements(database: Database) {
     create: `INSERT INTO streams (key, epoch, low, head, mailbox) VALUES (?, ?, 1, 0, 0)
              RETURNING ${columns}`,
     update: "UPDATE streams SET low = ?, head = ?, mailbox = ?, oldest_at = ?, orphaned_at = ? WHERE id = ?",
+    renewEpochs: "UPDATE streams SET epoch = ?",
     drop: "DELETE FROM streams WHERE id = ?",
     idsAfter: "SELECT id FROM streams WHERE id > ? ORDER BY id LIMIT ?",
     idsOlder: "SELECT id FROM streams WHERE mailbox = ? AND oldest_at < ? ORDER BY oldest_at LIMIT ?",

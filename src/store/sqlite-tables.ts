@@ -93,6 +93,10 @@ export class SqliteTables {
         this.#fenced(fence, (session) => ({ ok: true, text: this.#inbox.upload(session, sequence) })),
       moveCursor: (request) => this.#streams.moveCursor(request),
       sweep: (retention) => this.#sweep.step(retention),
+      renewEpochs: () => {
+        this.flush();
+        return this.#streams.renewEpochs();
+      },
       figures: () => {
         this.flush();
         return {

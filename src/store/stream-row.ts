@@ -7,7 +7,7 @@ import type { JoinFrom, Retention, StreamHead } from "./port.ts";
 export type StreamRow = {
   readonly id: number;
   readonly key: string;
-  readonly epoch: string;
+  epoch: string;
   low: number;
   head: number;
   /** True from the first cursor on. */

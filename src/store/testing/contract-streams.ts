@@ -57,6 +57,24 @@ export function streamContract(makeStore: MakeStore): void {
       });
     });
 
+    test("G3: have another epoch after renewal, and their entries, offsets and cursors as before", async () => {
+      const store = await make();
+      const fence = await open(store, "s1");
+      for (const payload of ["x", "y"]) await append(store, "room", payload);
+      const before = await append(store, "room", "z");
+      const joined = await join(store, fence, "room");
+      const [head] = await store.heads([keyOf("room")]);
+      expect(await store.renewEpochs()).toBe(2);
+      const [renewed] = await store.heads([keyOf("room")]);
+      expect(renewed).toEqual({ ...head, epoch: renewed?.epoch });
+      expect(renewed?.epoch).not.toBe(before.epoch);
+      expect(joined.base.epoch).toBe(before.epoch);
+      const after = await append(store, "room", "!");
+      expect(after).toMatchObject({ epoch: renewed?.epoch, offset: 4, duplicate: false });
+      const page = await store.read({ stream: after.stream, after: 2, limit: 9, charactersLimit: 9 });
+      expect(page.entries.map(({ payload }) => payload)).toEqual(["z", "!"]);
+    });
+
     test("heads are told without creating anything", async () => {
       const store = await make();
       const { stream, epoch } = await append(store, "a", "1");
