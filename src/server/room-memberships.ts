@@ -3,7 +3,8 @@
 import { DeliveryError } from "../protocol/errors.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import { roomKey } from "../protocol/stream-key.ts";
-import type { Fence, JoinFrom, Membership } from "../store/port.ts";
+import type { Fence, JoinFrom, Membership, Position } from "../store/port.ts";
+import type { Connection } from "./connection.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { persistently } from "./persistently.ts";
 import type { Session } from "./session.ts";
@@ -62,21 +63,24 @@ export class RoomMemberships {
     // does.
     const detach = () => {
       // A join that waits to be tried again is not waited for: meanwhile the client would be shown more.
-      if (joining !== undefined) this.#detach(session, streamOf(session, room));
+      const before = joining === undefined ? undefined : this.#detach(session, streamOf(session, room));
       return joined
         .catch(() => undefined)
-        .then((membership) => this.#detach(session, membership?.head.stream ?? streamOf(session, room)));
+        .then((membership) => this.#detach(session, membership?.head.stream ?? streamOf(session, room)))
+        .then((sent) => before ?? sent);
     };
     // Still a member for the store: a client that had been told otherwise would be shown all of it again.
     const restore = () =>
       joined.then((membership) => {
         if (membership && this.#leaving.get(name) === leaving) this.#restore(session, membership);
+        return undefined;
       });
     const detached = left
       .then(detach, restore)
       .catch(() => undefined)
-      .then(() => {
+      .then((sent) => {
         if (this.#leaving.get(name) === leaving) this.#leaving.delete(name);
+        return sent;
       });
     const leaving = { joined, detached };
     this.#leaving.set(name, leaving);
@@ -142,24 +146,33 @@ export class RoomMemberships {
     if (result === undefined) throw new DeliveryError("stale_generation");
     // The leave stands before the join in the store, so this takes no longer than the promises that follow
     // it.
-    await leaving;
-    if (session.connection !== undefined) this.#attach(session, result.membership);
+    const sent = await leaving;
+    this.#attach(session, result.membership, from.kind === "head" ? sent : undefined);
     return result.membership;
   }
 
-  #attach(session: Session, membership: Membership): void {
+  /**
+   * Other processes publish between a leave and this node's hearing that it is committed, and the member is
+   * still sent that. When it has joined again in the same commit, that stands behind its base as well, but it
+   * is not to be shown twice: the new member goes on where the old one was.
+   */
+  #attach(session: Session, membership: Membership, sent: Sent | undefined): void {
     const { connection } = session;
     if (connection === undefined) return;
     const { head, base, show, room, cursor } = membership;
-    this.#delivery.fanOut.addMember(session, connection, {
+    const isPast = sent?.connection === connection && sent.epoch === base.epoch && sent.offset > base.offset;
+    const offset = isPast ? sent.offset : base.offset;
+    const member = this.#delivery.fanOut.addMember(session, connection, {
       head,
       epoch: base.epoch,
-      offset: base.offset,
+      offset,
       part: 0,
       shownRoom: show ? room : "",
       consumer: cursor,
       announced: false,
     });
+    // At once: a client that reconnected without knowing of this would be fed from the base on.
+    if (isPast) member?.announce({ offset: offset + 1 });
   }
 
   #restore(session: Session, membership: Membership): void {
@@ -170,13 +183,14 @@ export class RoomMemberships {
       void this.#delivery.localRooms.addAll(session.id, new Set([room]));
   }
 
-  #detach(session: Session, stream: number | undefined): void {
+  #detach(session: Session, stream: number | undefined): Sent | undefined {
     const { connection } = session;
     const member = stream === undefined ? undefined : connection?.members.get(stream);
-    if (connection === undefined || stream === undefined || member === undefined) return;
+    if (connection === undefined || stream === undefined || member === undefined) return undefined;
     connection.members.delete(stream);
     member.detach();
     if (member.announced) connection.queue(serverFrame.leave(stream));
+    return { connection, epoch: member.feed.epoch, offset: member.feed.sent };
   }
 }
 
@@ -213,5 +227,9 @@ function joinName(session: Session, room: string): string {
 type Leaving = {
   /** What is to be detached; undefined when there is nothing. */
   readonly joined: Promise<Membership | undefined>;
-  readonly detached: Promise<void>;
+  /** How far the member had been sent the room; undefined when none was attached. */
+  readonly detached: Promise<Sent | undefined>;
 };
+
+/** Only this connection has been sent that much. */
+type Sent = Position & { readonly connection: Connection };
