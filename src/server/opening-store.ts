@@ -4,7 +4,7 @@
  */
 
 import { DeliveryError } from "../protocol/errors.ts";
-import type { CommittedEntry, Durability, Store } from "../store/port.ts";
+import type { Durability, Store } from "../store/port.ts";
 
 export class OpeningStore implements Store {
   readonly durability: Durability;
@@ -13,7 +13,7 @@ export class OpeningStore implements Store {
   #store: Store | undefined;
   #failure: unknown;
   #waiting: (() => void)[] = [];
-  #listener: ((entries: readonly CommittedEntry[]) => void) | undefined;
+  #listener: Parameters<Store["onCommitted"]>[0] | undefined;
 
   constructor(opening: Promise<Store>, durability: Durability) {
     this.durability = durability;
@@ -25,9 +25,13 @@ export class OpeningStore implements Store {
     this.ready.catch(() => undefined);
   }
 
-  onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void {
+  onCommitted(listener: Parameters<Store["onCommitted"]>[0]): void {
     this.#listener = listener;
     this.#store?.onCommitted(listener);
+  }
+
+  follow(): void {
+    this.#store?.follow();
   }
 
   append: Store["append"] = (request) => this.#call((store) => store.append(request));

@@ -22,7 +22,13 @@ export type Engine = {
    */
   commit(operations: readonly Operation[]): Promise<readonly Result[]>;
   close(): Promise<void>;
+  /** Calls back with what other processes have committed, before the `commit` that comes after it settles. */
+  onOthers?(listener: (entries: readonly CommittedEntry[]) => void): void;
+  /** Looks at once for what others have committed. */
+  follow?(): void;
 };
+
+export type CommitListener = (entries: readonly CommittedEntry[], by: "us" | "others") => void;
 
 export type QueueLimits = {
   /** Operations that may wait, those of the batch in flight included. */
@@ -35,7 +41,9 @@ export class CommitQueue {
   readonly #engine: Engine;
   readonly #limits: QueueLimits;
   readonly #defer: (run: () => void) => void;
-  #listener: (entries: readonly CommittedEntry[]) => void = () => {};
+  #listener: CommitListener = () => {};
+  /** What others have committed while a batch of ours is being settled: announced behind it. */
+  #others: CommittedEntry[] = [];
   /** Operations not yet in a batch, oldest first, from `#first` on. */
   #waiting: Waiting[] = [];
   #first = 0;
@@ -55,6 +63,10 @@ export class CommitQueue {
     this.#engine = engine;
     this.#limits = limits;
     this.#defer = defer;
+    engine.onOthers?.((entries) => {
+      if (this.#settling) this.#others.push(...entries);
+      else this.#announce(entries, "others");
+    });
   }
 
   get waitingOperations(): number {
@@ -65,8 +77,12 @@ export class CommitQueue {
     return this.#bytes;
   }
 
-  onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void {
+  onCommitted(listener: CommitListener): void {
     this.#listener = listener;
+  }
+
+  follow(): void {
+    this.#engine.follow?.();
   }
 
   /**
@@ -159,6 +175,7 @@ export class CommitQueue {
     this.#settling = true;
     this.#settle(batch, results, 0, () => {
       this.#settling = false;
+      if (this.#others.length > 0) this.#announce(this.#others.splice(0), "others");
       const next = this.#afterSettling;
       this.#afterSettling = undefined;
       if (!busy) this.#goOn();
@@ -185,16 +202,16 @@ export class CommitQueue {
         barrier = true;
       }
     }
-    if (run.length > 0) this.#announce(run);
+    if (run.length > 0) this.#announce(run, "us");
     for (let index = from; index < end; index += 1) this.#resolve(batch[index] as Waiting, results[index]);
     if (end === batch.length) return done();
     this.#defer(() => this.#settle(batch, results, end, done));
   }
 
   /** A listener that throws is a bug that must be seen, and must not keep promises from settling. */
-  #announce(entries: readonly CommittedEntry[]): void {
+  #announce(entries: readonly CommittedEntry[], by: "us" | "others"): void {
     try {
-      this.#listener(entries);
+      this.#listener(entries, by);
     } catch (error) {
       queueMicrotask(() => {
         throw error;

@@ -13,7 +13,8 @@
  *   included, *before* the promise of their append settles, and after those who await an earlier operation
  *   that returns a head or changes membership (`read`, `heads`, `openSession`, `resumeSession`, `endSession`,
  *   `join`, `leave`, `withdraw`) have run: a new member can register itself before an entry behind its head
- *   is announced.
+ *   is announced. What other processes have committed is announced too, in the order of commits as far as it
+ *   can be; whoever listens has to bear entries that come late, or twice.
  * - **A commit that fails** leaves nothing of itself, and takes along every operation that waits behind it
  *   (sweeps excepted, which make room): an outcome is never recorded when a publish that was called before it
  *   has failed, awaited or not. `store_busy` is not covered by that: it refuses one operation, at once.
@@ -283,9 +284,12 @@ export type Store = {
   readonly durability: Durability;
 
   /**
-   * Called with each run of committed entries, see the contract above. A second call replaces the listener.
+   * Called with each run of committed entries, see the contract above, and with whose they are: this store's
+   * or another process's. A second call replaces the listener.
    */
-  onCommitted(listener: (entries: readonly CommittedEntry[]) => void): void;
+  onCommitted(listener: (entries: readonly CommittedEntry[], by: "us" | "others") => void): void;
+  /** Another process says that it has committed: look now, and not only at the next of the regular looks. */
+  follow(): void;
 
   /** Appends one entry to each of `keys` in one step. Receipts stand in the order of `keys`. */
   append(request: AppendRequest): Promise<AppendResult>;

@@ -2,7 +2,7 @@
 
 import { assert } from "../protocol/errors.ts";
 import { CommitQueue } from "./commit-queue.ts";
-import type { Engine, QueueLimits } from "./commit-queue.ts";
+import type { CommitListener, Engine, QueueLimits } from "./commit-queue.ts";
 import type { Operation, OperationKind, RequestOf, ResultOf } from "./operation.ts";
 import type * as port from "./port.ts";
 
@@ -24,8 +24,12 @@ class QueuedStore implements port.Store {
     this.#queue = new CommitQueue(engine, limits, defer);
   }
 
-  onCommitted(listener: (entries: readonly port.CommittedEntry[]) => void): void {
+  onCommitted(listener: CommitListener): void {
     this.#queue.onCommitted(listener);
+  }
+
+  follow(): void {
+    this.#queue.follow();
   }
 
   append(request: port.AppendRequest): Promise<port.AppendResult> {

@@ -6,9 +6,12 @@
 import { randomBytes } from "node:crypto";
 import { applyOperation, isRead } from "./operation.ts";
 import type { Operation, Result } from "./operation.ts";
+import type { CommittedEntry } from "./port.ts";
 import { SqliteCheckpoints } from "./sqlite-checkpoints.ts";
 import { asNumber, firstRow, isBusy, openDatabase, prepare, waitForNoLock } from "./sqlite-database.ts";
 import type { Database, Statement } from "./sqlite-database.ts";
+import { SqliteFollower } from "./sqlite-follower.ts";
+import type { OwnCommits } from "./sqlite-follower.ts";
 import { migrate } from "./sqlite-schema.ts";
 import { SqliteTables } from "./sqlite-tables.ts";
 
@@ -17,6 +20,8 @@ export type SqliteFileOptions = {
   readonly busyTimeoutMs: number;
   /** `PRAGMA max_page_count`; undefined for SQLite's own. */
   readonly maxPages: number | undefined;
+  /** The last commit whose entries were announced by a worker before this one; undefined for the first. */
+  readonly followFrom?: number | undefined;
 };
 
 export class SqliteFile {
@@ -27,7 +32,9 @@ export class SqliteFile {
   readonly #commit: Statement;
   readonly #dataVersion: Statement;
   readonly #busyTimeoutMs: number;
-  #seenVersion = 0;
+  readonly #follower: SqliteFollower;
+  #own: OwnCommits | undefined;
+  #seenVersion: number;
 
   /**
    * Opens the file, creating it. `newEpoch` names a new stream's history; it is for repeatable runs, and
@@ -49,9 +56,21 @@ export class SqliteFile {
     this.#dataVersion = prepare(this.#database, "PRAGMA data_version");
     this.#busyTimeoutMs = options.busyTimeoutMs;
     waitForNoLock(this.#database);
+    this.#seenVersion = this.#version();
+    this.#follower = new SqliteFollower(this.#database, options.followFrom);
   }
 
-  /** Commits a batch and returns its results, or throws and leaves nothing of it. */
+  /** The last commit whose entries need not be announced any more. */
+  get followed(): number {
+    return this.#follower.seen;
+  }
+
+  /** True when `follow` has more to say. */
+  get behind(): boolean {
+    return this.#follower.behind;
+  }
+
+  /** Commits a batch, or throws and leaves nothing of it. */
   commit(operations: readonly Operation[]): Result[] {
     const reading = operations.every((operation) => isRead(operation.kind));
     try {
@@ -59,13 +78,27 @@ export class SqliteFile {
       const results = operations.map((operation) => applyOperation(this.#tables.handlers, operation));
       this.#tables.flush();
       this.#commit.run();
+      this.#own = this.#tables.takeOwnCommits();
       return results;
     } catch (error) {
       this.#tables.discard();
+      this.#tables.takeOwnCommits();
       // SQLite has rolled back by itself after some errors. If this fails, the thread dies and is replaced.
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /**
+   * Returns a page of what others have committed before the last batch of this connection; then looks whether
+   * there is more, see `behind`. Costs microseconds when there is nothing. Outside of the batch's
+   * transaction, so that nobody waits for the lock meanwhile.
+   */
+  follow(): readonly CommittedEntry[] {
+    const entries = this.#follower.read(this.#own);
+    this.#own = undefined;
+    this.#discardIfForeign();
+    return entries;
   }
 
   afterCommit(): void {
@@ -101,9 +134,15 @@ export class SqliteFile {
 
   /** The version changes when another connection has committed; then rows in memory may be old. */
   #discardIfForeign(): void {
-    const version = asNumber(firstRow(this.#dataVersion)?.[0]);
-    if (version !== this.#seenVersion) this.#tables.discard();
+    const version = this.#version();
+    if (version === this.#seenVersion) return;
     this.#seenVersion = version;
+    this.#tables.discard();
+    this.#follower.noteOthers();
+  }
+
+  #version(): number {
+    return asNumber(firstRow(this.#dataVersion)?.[0]);
   }
 }
 

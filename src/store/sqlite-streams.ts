@@ -17,6 +17,7 @@ import {
   prepareAll,
 } from "./sqlite-database.ts";
 import type { Database, Row } from "./sqlite-database.ts";
+import type { OwnCommits } from "./sqlite-follower.ts";
 import { headOf } from "./stream-row.ts";
 import type { Readers, StreamRow } from "./stream-row.ts";
 
@@ -38,6 +39,7 @@ export class SqliteStreams {
   readonly #changed = new Set<StreamRow>();
   #commitId: number | undefined;
   #commitIdChanged = false;
+  #ownCommits: OwnCommits | undefined;
 
   constructor(database: Database, newEpoch: () => string) {
     this.#newEpoch = newEpoch;
@@ -227,6 +229,13 @@ export class SqliteStreams {
     if (this.#byKey.size > cachedRowsMax) this.discard();
   }
 
+  /** Returns, once, the ids of the entries that were appended since the last call. */
+  takeOwnCommits(): OwnCommits | undefined {
+    const own = this.#ownCommits;
+    this.#ownCommits = undefined;
+    return own;
+  }
+
   /** Forgets what is in memory and not, or no longer, true. */
   discard(): void {
     this.#byKey.clear();
@@ -239,6 +248,7 @@ export class SqliteStreams {
   #nextCommitId(): number {
     this.#commitId ??= asNumber(firstRow(this.#statements.commitId)?.[0]);
     this.#commitId += 1;
+    this.#ownCommits = { first: this.#ownCommits?.first ?? this.#commitId, last: this.#commitId };
     this.#commitIdChanged = true;
     return this.#commitId;
   }
@@ -269,7 +279,8 @@ function mailboxColumn(row: Pick<StreamRow, "mailbox" | "holdsPassed">): number 
   return row.holdsPassed ? 2 : 1;
 }
 
-function entryOf(stream: number, cells: Row): Entry {
+/** Cells: offset, at, payload, except_rooms, also, request. */
+export function entryOf(stream: number, cells: Row): Entry {
   const [offset, at, payload, except, also, request] = cells;
   return {
     stream,

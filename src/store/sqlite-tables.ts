@@ -4,6 +4,7 @@ import type { OperationHandlers, RequestOf, ResultOf } from "./operation.ts";
 import type { Fence, Receipt, ResumeRequest, ResumeResult } from "./port.ts";
 import { roomKey } from "../protocol/stream-key.ts";
 import type { Database } from "./sqlite-database.ts";
+import type { OwnCommits } from "./sqlite-follower.ts";
 import { SqliteInbox } from "./sqlite-inbox.ts";
 import { SqliteKeys } from "./sqlite-keys.ts";
 import { SqliteMemberships } from "./sqlite-memberships.ts";
@@ -37,6 +38,11 @@ export class SqliteTables {
   flush(): void {
     this.#streams.flush();
     this.#sessions.flush();
+  }
+
+  /** Returns, once, the ids of the entries that were appended since the last call. */
+  takeOwnCommits(): OwnCommits | undefined {
+    return this.#streams.takeOwnCommits();
   }
 
   /** Forgets what is in memory; called after a rollback, and when another process has written. */

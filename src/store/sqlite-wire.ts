@@ -6,20 +6,28 @@
 
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { Operation, Result } from "./operation.ts";
-import type { Outcome, Receipt, RecordRequest } from "./port.ts";
+import type { CommittedEntry, Outcome, Receipt, RecordRequest } from "./port.ts";
 import type { SqliteFileOptions } from "./sqlite-file.ts";
 
-export type WorkerOptions = SqliteFileOptions;
+export type WorkerOptions = SqliteFileOptions & {
+  /** How often the worker looks for commits of others that nobody has told it of. */
+  readonly followIntervalMs: number;
+};
 
 export type Command =
   | readonly ["batch", readonly WireOperation[]]
   | readonly ["maxPages", number]
+  /** Another process says that it has committed. */
+  | readonly ["follow"]
   | readonly ["close"];
 
 export type Report =
-  | readonly ["ready"]
+  /** `followed`: the last commit whose entries need not be announced any more. */
+  | readonly ["ready", followed: number]
   | readonly ["refused", code: ErrorCode, detail: string]
-  | readonly ["committed", readonly WireResult[]]
+  | readonly ["committed", results: readonly WireResult[], followed: number]
+  /** Entries of other processes, at any time. */
+  | readonly ["others", entries: readonly CommittedEntry[], followed: number]
   /** The command was not carried out, none of it. */
   | readonly ["failed", code: ErrorCode, detail: string]
   | readonly ["done"];

@@ -15,7 +15,7 @@ import { assert, DeliveryError } from "../protocol/errors.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { Engine, QueueLimits } from "./commit-queue.ts";
 import type { Operation, Result } from "./operation.ts";
-import type { Store } from "./port.ts";
+import type { CommittedEntry, Store } from "./port.ts";
 import { queuedStore } from "./queued-store.ts";
 import { decodeResult, encodeOperation } from "./sqlite-wire.ts";
 import type { Command, Report, WorkerOptions } from "./sqlite-wire.ts";
@@ -29,6 +29,8 @@ export type SqliteOptions = QueueLimits & {
   readonly restartPauseMs?: number;
   /** How long a batch waits for another process's lock. Default 5 s. */
   readonly busyTimeoutMs?: number;
+  /** How often to look for commits of other processes that nobody has told us of. Default 10 ms. */
+  readonly followIntervalMs?: number;
 };
 
 /**
@@ -45,7 +47,8 @@ export async function openSqliteStore(file: string, options: SqliteOptions): Pro
     throw new DeliveryError("store_unavailable", { detail: `cannot create ${dirname(path)}`, cause });
   }
   const busyTimeoutMs = options.busyTimeoutMs ?? busyTimeoutMsDefault;
-  const workerOptions = { file: path, busyTimeoutMs, maxPages: options.maxPages };
+  const followIntervalMs = options.followIntervalMs ?? followIntervalMsDefault;
+  const workerOptions = { file: path, busyTimeoutMs, followIntervalMs, maxPages: options.maxPages };
   const engine = new SqliteEngine(workerOptions, options.restartPauseMs ?? restartPauseMsDefault);
   await engine.open();
   const store = queuedStore(engine, options);
@@ -87,6 +90,11 @@ class SqliteEngine implements Engine {
    */
   #opened = false;
   #closed = false;
+  /**
+   * Where a new worker goes on to follow; what the dead one had committed and not reported lies behind it.
+   */
+  #followed: number | undefined;
+  #othersListener: (entries: readonly CommittedEntry[]) => void = () => {};
 
   constructor(options: WorkerOptions, restartPauseMs: number) {
     this.#options = options;
@@ -96,7 +104,7 @@ class SqliteEngine implements Engine {
   /** Starts the worker. Rejects when it cannot open the file. */
   async open(): Promise<void> {
     const worker = new Worker(workerUrl, {
-      workerData: this.#options,
+      workerData: { ...this.#options, followFrom: this.#followed } satisfies WorkerOptions,
       name: "holdfast-sqlite",
       // The process's own preloads are for its main thread; one that throws in a worker would leave no store.
       execArgv: [],
@@ -105,7 +113,7 @@ class SqliteEngine implements Engine {
     const ready = new Promise<Report>((fulfil, reject) => {
       this.#pending = { fulfil, reject };
     });
-    worker.on("message", (report: Report) => this.#settle((pending) => pending.fulfil(report)));
+    worker.on("message", (report: Report) => this.#take(report));
     worker.on("error", (error) =>
       this.#died(worker, error instanceof Error ? error : new Error(String(error))),
     );
@@ -113,6 +121,7 @@ class SqliteEngine implements Engine {
     const report = await ready;
     if (report[0] === "ready") {
       this.#opened = true;
+      this.#followed ??= report[1];
       return worker.unref();
     }
     this.#worker = undefined;
@@ -123,7 +132,16 @@ class SqliteEngine implements Engine {
     const report = await this.#command(["batch", operations.map(encodeOperation)]);
     if (report[0] !== "committed") throw errorOf(report);
     this.#restartsInARow = 0;
+    this.#followed = report[2];
     return report[1].map((wire, index) => decodeResult(operations[index] as Operation, wire));
+  }
+
+  onOthers(listener: (entries: readonly CommittedEntry[]) => void): void {
+    this.#othersListener = listener;
+  }
+
+  follow(): void {
+    this.#worker?.postMessage(["follow"] satisfies Command);
   }
 
   async setMaxPages(pages: number): Promise<void> {
@@ -162,6 +180,12 @@ class SqliteEngine implements Engine {
     const result = this.#turn.then(send, send);
     this.#turn = result.catch(() => {});
     return result;
+  }
+
+  #take(report: Report): void {
+    if (report[0] !== "others") return this.#settle((pending) => pending.fulfil(report));
+    this.#followed = report[2];
+    this.#othersListener(report[1]);
   }
 
   #settle(settle: (pending: Pending) => void): void {
@@ -225,6 +249,9 @@ const workerUrl = new URL(
 
 /** Another process holds the write lock for one batch or one sweep step: far less than this. */
 const busyTimeoutMsDefault = 5_000;
+
+/** A look costs some microseconds; with hints from those who commit it is only the second line. */
+const followIntervalMsDefault = 10;
 
 /** 50 ms, 100 ms, ... 3.2 s: some six seconds in all. */
 const restartsMax = 7;
