@@ -40,7 +40,7 @@ async function openServer(meanwhile: (kinds: readonly string[]) => Promise<void>
     const request = { keys: [roomKey("/", room)], payload: JSON.stringify([event]), at: 0 };
     const append: OperationOf<"append"> = { kind: "append", request };
     const [result] = await engine.commit([append]);
-    if (result !== undefined) announce(entriesOf(append, result));
+    if (result !== undefined) announce(entriesOf(append, result), "others");
   };
   return { server, publishElsewhere, url: `http://127.0.0.1:${(http.address() as AddressInfo).port}` };
 }
