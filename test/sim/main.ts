@@ -7,6 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import type { EngineName } from "./engines.ts";
 import { narrateFailure } from "./narration.ts";
 import { runSeeds, type SeedReport } from "./seed-runs.ts";
 
@@ -17,11 +18,15 @@ const { values } = parseArgs({
     seed: { type: "string" },
     /** Faults that are known to break something: `copy`. */
     also: { type: "string", default: "" },
+    /** `memory`, or `sqlite`: the real engine on a temporary file, with the same history. */
+    store: { type: "string", default: "memory" },
     jobs: { type: "string", default: String(Math.min(8, availableParallelism())) },
   },
 });
 
 const also = values.also === "" ? "" : ` --also ${values.also}`;
+const store = engineName();
+const options = store === "memory" ? also : `${also} --store ${store}`;
 const totals = { seeds: 0, events: 0, violations: 0, virtualMs: 0, steps: 0 };
 const failed: SeedReport[] = [];
 const startedAt = performance.now();
@@ -41,6 +46,7 @@ if (values.seed === undefined) {
     count: number("seeds"),
     jobs: number("jobs"),
     also: values.also,
+    store,
     take,
   });
   for (const { seed } of failed.slice(0, 3)) await tell(seed);
@@ -60,6 +66,7 @@ if (values.seed === undefined) {
     jobs: 1,
     trace: true,
     also: values.also,
+    store,
     take: (report) => {
       console.log(report.history);
       console.log(`plan ${JSON.stringify(report.plan)}`);
@@ -82,16 +89,21 @@ process.exitCode = violations === 0 ? 0 : 1;
 /** Runs a failed seed again, for its story. */
 async function tell(seed: number): Promise<void> {
   const show = (report: SeedReport) => {
-    console.log(`\nseed ${seed} commit ${commit()}\nreplay: npm run sim -- --seed ${seed}${also}`);
+    console.log(`\nseed ${seed} commit ${commit()}\nreplay: npm run sim -- --seed ${seed}${options}`);
     console.log(narrateFailure(report));
   };
-  await runSeeds({ first: seed, count: 1, jobs: 1, trace: true, also: values.also, take: show });
+  await runSeeds({ first: seed, count: 1, jobs: 1, trace: true, also: values.also, store, take: show });
 }
 
 function number(name: "seeds" | "from" | "seed" | "jobs"): number {
   const value = Number(values[name]);
   if (Number.isSafeInteger(value) && value >= 0) return value;
   throw new TypeError(`--${name} must be a whole number, not ${String(values[name])}`);
+}
+
+function engineName(): EngineName {
+  if (values.store === "memory" || values.store === "sqlite") return values.store;
+  throw new TypeError(`--store must be memory or sqlite, not ${values.store}`);
 }
 
 function commit(): string {

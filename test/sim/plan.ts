@@ -1,5 +1,6 @@
 /** What a run is made of, drawn from its seed: sizes, limits, and which faults happen how often (swarm). */
 
+import type { EngineName } from "./engines.ts";
 import { Seeded } from "./seeded.ts";
 
 export type FaultKind =
@@ -43,6 +44,7 @@ export const faultKinds: readonly FaultKind[] = [
 
 export type Plan = {
   readonly seed: number;
+  readonly store: EngineName;
   readonly nodes: number;
   readonly pages: number;
   readonly rooms: readonly string[];
@@ -77,7 +79,7 @@ export type Plan = {
 };
 
 /** `also`: faults that happen only when they are asked for. */
-export function planOf(seed: number, also: readonly string[]): Plan {
+export function planOf(seed: number, also: readonly string[], store: EngineName): Plan {
   const random = new Seeded(seed);
   const often = (probability: number, value: number) => (random.chance(probability) ? value : 0);
   const faults = faultKinds.filter((kind) =>
@@ -86,6 +88,7 @@ export function planOf(seed: number, also: readonly string[]): Plan {
   const nodes = random.pick([1, 1, 2, 2, 3]);
   return {
     seed,
+    store,
     nodes,
     pages: random.whole(1, 4),
     rooms: ["red", "blue", "green"].slice(0, random.whole(1, 3)),

@@ -4,6 +4,7 @@
  */
 
 import { check, type Violation } from "./checkers.ts";
+import type { EngineName } from "./engines.ts";
 import { Faults } from "./faults.ts";
 import { History } from "./history.ts";
 import { planOf, type Plan } from "./plan.ts";
@@ -21,8 +22,12 @@ export type RunResult = {
   readonly virtualMs: number;
 };
 
-export async function runSeed(seed: number, also: readonly string[] = []): Promise<RunResult> {
-  const plan = planOf(seed, also);
+export async function runSeed(
+  seed: number,
+  also: readonly string[] = [],
+  store: EngineName = "memory",
+): Promise<RunResult> {
+  const plan = planOf(seed, also, store);
   const timeline = new Timeline(seed);
   const history = new History(() => timeline.now);
   running.timeline = timeline;
@@ -52,6 +57,7 @@ export async function runSeed(seed: number, also: readonly string[] = []): Promi
   const end = timeline.now + quietMs;
   await timeline.drive(() => timeline.now >= end);
   const figures = await Promise.all(figuresOf(world, timeline));
+  world.store.close();
   const violations = check({ history, world, settled, figures });
   return {
     seed,

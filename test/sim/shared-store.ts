@@ -1,16 +1,17 @@
 /**
- * The store of a simulated installation: one memory engine, and for every node a commit queue in front of it,
- * as several processes have on one database. Between queue and engine stands what goes wrong in between.
+ * The store of a simulated installation: one engine, and for every node a commit queue in front of it, as
+ * several processes have on one database. Between queue and engine stands what goes wrong in between.
  */
 
 import { parseJson } from "../../src/protocol/frames.ts";
 import type { Engine } from "../../src/store/commit-queue.ts";
 import { DeliveryError } from "../../src/protocol/errors.ts";
-import { MemoryEngine } from "../../src/store/memory.ts";
 import { entriesOf, type Operation, type Result } from "../../src/store/operation.ts";
 import type { CommittedEntry, Membership, ResumeResult, Store, StreamHead } from "../../src/store/port.ts";
 import { queuedStore } from "../../src/store/queued-store.ts";
+import type { EngineName } from "./engines.ts";
 import type { History } from "./history.ts";
+import { RewindableEngine } from "./rewindable-engine.ts";
 import type { Seeded } from "./seeded.ts";
 import type { Process, Timeline } from "./virtual-time.ts";
 
@@ -28,7 +29,7 @@ export class SharedStore {
   readonly #timeline: Timeline;
   readonly #history: History;
   readonly #random: Seeded;
-  readonly #engine: MemoryEngine;
+  readonly #engine: RewindableEngine;
   faults: StoreFaults;
   /** Commits fail until then. */
   refusesUntil = 0;
@@ -42,14 +43,14 @@ export class SharedStore {
     readonly history: History;
     readonly random: Seeded;
     readonly faults: StoreFaults;
+    readonly engine?: EngineName;
   }) {
-    const { timeline, history, random, faults } = options;
+    const { timeline, history, random, faults, engine = "memory" } = options;
     this.#timeline = timeline;
     this.#history = history;
     this.#random = random;
     this.faults = faults;
-    let epochs = 0;
-    this.#engine = new MemoryEngine({ newEpoch: () => `epoch${(epochs += 1)}` });
+    this.#engine = new RewindableEngine(engine, () => timeline.now);
   }
 
   /** The store as one process opens it. */
@@ -66,6 +67,14 @@ export class SharedStore {
       onCommitted.call(store, listener);
     };
     return store;
+  }
+
+  powerCut(): void {
+    this.#engine.powerCut();
+  }
+
+  close(): void {
+    this.#engine.close();
   }
 
   figures(): Promise<readonly Result[]> {

@@ -3,9 +3,9 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { runSeeds, type SeedReport } from "./seed-runs.ts";
+import { runSeeds, type SeedReport, type SeedRuns } from "./seed-runs.ts";
 
-async function reports(runs: { first: number; count: number; trace?: boolean }): Promise<SeedReport[]> {
+async function reports(runs: Omit<SeedRuns, "jobs" | "take">): Promise<SeedReport[]> {
   const all: SeedReport[] = [];
   await runSeeds({ ...runs, jobs: 1, take: (report) => all.push(report) });
   return all;
@@ -24,5 +24,13 @@ describe("the simulation", () => {
     expect(all.map(({ seed }) => seed)).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
     expect(all.filter(({ violations }) => violations.length > 0)).toEqual([]);
     expect(all.reduce((sum, { events }) => sum + events, 0)).toBeGreaterThan(400);
+  });
+
+  test("G1-G7: seeds hold on SQLite, and have the same history as in memory, to the byte", async () => {
+    const runs = { first: 3, count: 8, trace: true };
+    const memory = await reports(runs);
+    const sqlite = await reports({ ...runs, store: "sqlite" });
+    expect(sqlite.map(({ violations }) => violations)).toEqual(memory.map(() => []));
+    expect(sqlite.map(({ history }) => history)).toEqual(memory.map(({ history }) => history));
   });
 });

@@ -51,6 +51,7 @@ export class World {
       timeline,
       history,
       random,
+      engine: plan.store,
       faults: {
         latencyMs: () => random.next() * plan.storeLatencyMs,
         announcementLost: plan.announcementLost,
