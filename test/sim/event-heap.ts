@@ -1,10 +1,12 @@
-/** Events by time, and by the order in which they were scheduled where the time is the same. */
+/** Events by time, and where that is the same in the order in which they were to happen and were scheduled. */
 
 import type { Process } from "./virtual-time.ts";
 
 export type TimedEvent = {
   at: number;
-  order: number;
+  /** When it was to happen; what a frozen process wakes up to happens in this order. */
+  readonly dueAt: number;
+  readonly order: number;
   readonly owner: Process;
   /** Undefined once it has happened or was cancelled. */
   run: (() => void) | undefined;
@@ -49,5 +51,6 @@ export class EventHeap {
 }
 
 function isBefore(left: TimedEvent, right: TimedEvent): boolean {
-  return left.at < right.at || (left.at === right.at && left.order < right.order);
+  if (left.at !== right.at) return left.at < right.at;
+  return left.dueAt === right.dueAt ? left.order < right.order : left.dueAt < right.dueAt;
 }

@@ -69,7 +69,8 @@ export class Timeline {
   /** Something that happens to a process, if it is still alive then. */
   for(owner: Process, delayMs: number, run: () => void): TimedEvent {
     this.#sequence += 1;
-    const event = { at: this.now + delayMs, order: this.#sequence, owner, run };
+    const at = this.now + delayMs;
+    const event = { at, dueAt: at, order: this.#sequence, owner, run };
     this.#heap.push(event);
     return event;
   }
@@ -110,9 +111,7 @@ export class Timeline {
       const { run, owner } = event;
       if (run === undefined || !owner.alive) continue;
       if (owner.frozenUntil > event.at) {
-        this.#sequence += 1;
         event.at = owner.frozenUntil;
-        event.order = this.#sequence;
         this.#heap.push(event);
         continue;
       }
