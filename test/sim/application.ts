@@ -63,12 +63,14 @@ function askSomeone({ io, history, node, random }: Application, id: string): voi
   if (sockets.length === 0) return;
   const { session } = (random.pick(sockets) as unknown as Socket).delivery;
   if (session === undefined) return;
-  history.add({ kind: "asked", node, session: session.id, id });
+  const timeoutMs = random.chance(0.5) ? 0 : random.whole(100, 20_000);
+  history.add({ kind: "asked", node, session: session.id, id, timeoutMs });
   const note = (error: string, value: string) =>
     history.add({ kind: "answered", node, session: session.id, id, error, value });
-  const asked = random.chance(0.5)
-    ? session.emitWithAck("question", id)
-    : session.timeout(random.whole(100, 20_000)).emitWithAck("question", id);
+  const asked =
+    timeoutMs === 0
+      ? session.emitWithAck("question", id)
+      : session.timeout(timeoutMs).emitWithAck("question", id);
   asked.then(
     (value) => note("", String(value)),
     (error: unknown) => note(codeOf(error), ""),

@@ -1,69 +1,92 @@
 /** G2 and G3: what every session was shown of every stream that it was a member of. */
 
 import type { Report } from "./checkers.ts";
+import { type Interval, Memberships } from "./check-memberships.ts";
+import { type Keeping, type Stored, StoredStreams } from "./check-streams.ts";
 import type { Fact, History } from "./history.ts";
 
-type Appended = Extract<Fact, { kind: "appended" }>;
+type Gap = { readonly from: number; readonly to: number };
 
-/** From where to where a session was a member; `to` is undefined while it is. */
-type Interval = { readonly base: number; to: number | undefined; leftAt: number };
-
+/** What a session has been shown of one stream. */
 type Seen = {
-  readonly shown: Map<number, string>;
-  readonly gaps: { readonly from: number; readonly to: number }[];
-  last: number;
+  readonly shown: Set<number>;
+  readonly gaps: Gap[];
+  /** Everything up to here was shown, was not for this session, or was reported. */
+  passed: number;
 };
 
-export function checkDelivery(history: History, report: Report, livePages: readonly string[]): void {
-  const record = new Record(report);
-  for (const { at, fact } of history.lines) record.read(fact, at);
-  record.finish(new Set(livePages));
+export type DeliveryEvidence = {
+  readonly history: History;
+  readonly keeping: Keeping;
+  /** Pages that are connected at the end and were given the time to be shown everything. */
+  readonly livePages: readonly string[];
+  /** A room whose members are excepted from some entries, and which nobody leaves. */
+  readonly exceptedRoom: string;
+};
+
+export function checkDelivery(evidence: DeliveryEvidence, report: Report): void {
+  const record = new Record(evidence, report);
+  for (const { at, fact } of evidence.history.lines) record.read(fact, at);
+  record.finish(new Set(evidence.livePages));
 }
 
 class Record {
   readonly #report: Report;
-  readonly #entries = new Map<number, Map<number, Appended>>();
-  readonly #heads = new Map<number, number>();
-  readonly #lows = new Map<number, number>();
-  readonly #streamOfKey = new Map<string, number>();
-  readonly #rooms = new Map<string, number>();
+  readonly #streams: StoredStreams;
+  readonly #members: Memberships;
+  readonly #exceptedRoom: string;
   /** By session and stream. */
-  readonly #members = new Map<string, Map<number, Interval[]>>();
   readonly #seen = new Map<string, Map<number, Seen>>();
-  /** What a session was shown, whatever the stream. */
-  readonly #ids = new Map<string, Map<string, number>>();
   readonly #sessionOfPage = new Map<string, string>();
-  readonly #appendedAt = new Map<string, number>();
-  #now = 0;
+  readonly #connectedAt = new Map<string, number>();
+  /** Which event a sequence was, and what its handlers have published. */
+  readonly #eventOf = new Map<string, string>();
+  readonly #published = new Map<string, Stored[]>();
 
-  constructor(report: Report) {
+  constructor({ keeping, exceptedRoom }: DeliveryEvidence, report: Report) {
     this.#report = report;
+    this.#exceptedRoom = exceptedRoom;
+    this.#streams = new StoredStreams(keeping, report);
+    this.#members = new Memberships(this.#streams, report);
   }
 
   read(fact: Fact, at: number): void {
-    this.#now = at;
     switch (fact.kind) {
       case "appended":
-        this.#appended(fact);
+        this.#streams.appended(fact, at);
+        this.#ownRoom(fact);
+        this.#effect({ ...fact, at });
         return;
-      case "opened":
-        this.#join(fact.session, fact.stream, fact.base);
+      case "run":
+        this.#eventOf.set(`${fact.session} ${fact.sequence}`, fact.id);
         return;
-      case "joined":
-        this.#rooms.set(`${fact.session} ${fact.room}`, fact.stream);
-        this.#join(fact.session, fact.stream, fact.base);
-        return;
-      case "left":
-        this.#leave(fact.session, this.#rooms.get(`${fact.session} ${fact.room}`));
+      case "settled":
+        if (fact.error === "") this.#answered(fact);
         return;
       case "trimmed":
-        this.#lows.set(fact.stream, fact.low);
+        this.#streams.trimmed(fact);
+        return;
+      case "opened":
+        this.#members.opened(fact, at);
+        return;
+      case "joined":
+        this.#members.joined(fact, at);
+        return;
+      case "left":
+        this.#members.left(fact, at);
+        return;
+      case "ended":
+        this.#members.ended(fact.session, at);
         return;
       case "connect":
-        this.#connected(fact);
+        this.#sessionOfPage.set(fact.page, fact.session);
+        this.#connectedAt.set(fact.page, at);
+        return;
+      case "cursor":
+        this.#cursor(fact);
         return;
       case "shown":
-        this.#shown(fact);
+        if (fact.stream !== 0) this.#shown(fact);
         return;
       case "gap":
         this.#gap(fact);
@@ -72,112 +95,179 @@ class Record {
     }
   }
 
-  /** Whoever is connected at the end has been shown everything. */
+  /** Whoever is connected at the end has been shown everything, up to the heads. */
   finish(livePages: ReadonlySet<string>): void {
     for (const [page, session] of this.#sessionOfPage) {
       if (!livePages.has(page)) continue;
-      for (const [stream, intervals] of this.#members.get(session) ?? []) {
-        for (const interval of intervals) this.#complete(session, stream, interval);
+      for (const [stream, intervals] of this.#members.of(session)) {
+        const interval = intervals.at(-1);
+        if (interval === undefined || interval.to !== undefined) continue;
+        const head = this.#streams.head(stream);
+        const missing = this.#missing(session, stream, { from: interval.base + 1, to: head });
+        if (missing !== undefined) this.#report("G2", `${session} was never shown ${placeName(missing)}`);
+        if (interval.consumer !== "") this.#complete(interval, stream, head);
       }
     }
   }
 
-  #appended(fact: Appended): void {
-    const entries = this.#entries.get(fact.stream) ?? new Map<number, Appended>();
-    this.#entries.set(fact.stream, entries);
-    if (entries.has(fact.offset)) this.#report("store", `stream ${fact.stream} has ${fact.offset} twice`);
-    entries.set(fact.offset, fact);
-    this.#appendedAt.set(`${fact.stream}:${fact.offset}`, this.#now);
-    this.#heads.set(fact.stream, fact.offset);
-    this.#streamOfKey.set(fact.key, fact.stream);
-    // A session is a member of its own room from its beginning.
-    for (const session of this.#members.keys()) {
-      if (fact.key.endsWith(session)) this.#join(session, fact.stream, 0);
-    }
-  }
-
-  #join(session: string, stream: number, base: number): void {
-    const streams = this.#members.get(session) ?? new Map<number, Interval[]>();
-    this.#members.set(session, streams);
-    const intervals = streams.get(stream) ?? [];
-    streams.set(stream, intervals);
-    const last = intervals.at(-1);
-    if (last === undefined || last.to !== undefined) intervals.push({ base, to: undefined, leftAt: 0 });
-  }
-
-  #leave(session: string, stream: number | undefined): void {
-    if (stream === undefined) return;
-    const last = this.#members.get(session)?.get(stream)?.at(-1);
-    if (last === undefined || last.to !== undefined) return;
-    last.to = this.#heads.get(stream) ?? 0;
-    last.leftAt = this.#now;
-  }
-
-  #connected({ page, session }: Extract<Fact, { kind: "connect" }>): void {
-    const before = this.#sessionOfPage.get(page);
-    if (before !== undefined && before !== session) this.#report("G6", `${page} lost its session ${before}`);
-    this.#sessionOfPage.set(page, session);
+  #ownRoom({ key, stream }: Extract<Fact, { kind: "appended" }>): void {
+    const [, room = ""] = key.split("r:");
+    if (this.#members.knows(room)) this.#members.ownRoom(room, stream);
   }
 
   #shown({ session, stream, offset, id, page }: Extract<Fact, { kind: "shown" }>): void {
     const name = `${page} ${session} ${stream}:${offset} ${id}`;
-    const entry = this.#entries.get(stream)?.get(offset);
-    if (entry?.id !== id) this.#report("G2", `${name} was shown, which is not what is stored`);
-    if (entry?.except.includes(session) === true) this.#report("G2", `${name} was shown to whom it excepts`);
-    const ids = this.#ids.get(session) ?? new Map<string, number>();
-    this.#ids.set(session, ids);
-    // Twice in one stream is an offset that does not rise, or an entry that is stored twice.
-    if ((ids.get(id) ?? stream) !== stream) this.#report("G2", `${name} was shown in ${ids.get(id)} as well`);
-    ids.set(id, stream);
-    const seen = this.#seenOf(session, stream);
-    if (offset <= seen.last) this.#report("G2", `${name} was shown after ${seen.last}`);
-    seen.last = Math.max(seen.last, offset);
-    seen.shown.set(offset, id);
-    const intervals = this.#members.get(session)?.get(stream) ?? [];
-    const appendedAt = this.#appendedAt.get(`${stream}:${offset}`) ?? 0;
-    const isMember = intervals.some(
-      ({ base, to, leftAt }) =>
-        offset > base && (to === undefined || offset <= to || appendedAt <= leftAt + leaveHeardMs),
-    );
-    if (!isMember) this.#report("G2", `${name} was shown to one who is not a member`);
+    const entry = this.#streams.entry(stream, offset);
+    if (entry?.id !== id) {
+      this.#report("G2", `${name} was shown, which is not what is stored`);
+      return;
+    }
+    if (this.#excepts(entry, session) === "surely")
+      this.#report("G2", `${name} was shown to whom it excepts`);
+    const elsewhere = this.#elsewhere(session, entry);
+    if (elsewhere !== undefined) this.#report("G2", `${name} was shown in ${elsewhere} as well`);
+    const interval = this.#intervalAt(session, stream, entry);
+    if (interval === undefined) this.#report("G2", `${name} was shown to one who is not a member`);
+    this.#pass({ session, stream, from: offset, to: offset }, `${name} was shown`, interval);
+    this.#seenOf(session, stream).shown.add(offset);
   }
 
   #gap({ page, session, stream, from, to, reason }: Extract<Fact, { kind: "gap" }>): void {
-    const name = `${page} was told of a gap (${reason}) in ${stream} from ${from} to ${to}`;
+    const name = `${page} ${session} was told of a gap (${reason}) in ${stream} from ${from} to ${to}`;
+    // Judged together with the session's end.
+    if (reason === "session_lost") return;
     if (reason !== "retention") {
       this.#report("G3", name);
       return;
     }
-    const low = this.#lows.get(stream) ?? 1;
-    if (to >= low && from <= to) this.#report("G3", `${name}, but ${low} is still there`);
+    const low = this.#streams.low(stream);
+    if (to >= low) this.#report("G3", `${name}, but ${low} is still there`);
+    if (from > to) this.#report("G3", `${name}, which is none`);
+    const intervals = this.#members.intervals(session, stream);
+    const interval = intervals.findLast(({ base }) => base < from);
+    if (interval === undefined) this.#report("G3", `${name}, and is not a member`);
+    this.#pass({ session, stream, from, to }, name, interval);
+    this.#seenOf(session, stream).gaps.push({ from, to });
+  }
+
+  /** The session goes on behind `to`: nothing in front of `from` may be missing, and nothing comes twice. */
+  #pass(
+    { session, stream, from, to }: Gap & { readonly session: string; readonly stream: number },
+    name: string,
+    interval: Interval | undefined,
+  ): void {
     const seen = this.#seenOf(session, stream);
-    seen.gaps.push({ from, to });
-    for (let offset = from; offset <= to; offset++) {
-      if (seen.shown.has(offset)) this.#report("G3", `${name}, but ${offset} was shown`);
+    if (from <= seen.passed) this.#report("G2", `${name} after ${seen.passed}`);
+    const start = Math.max(seen.passed, interval?.base ?? from - 1);
+    const missing = this.#missing(session, stream, { from: start + 1, to: from - 1 });
+    if (missing !== undefined) this.#report("G2", `${name} without ${placeName(missing)}`);
+    seen.passed = Math.max(seen.passed, to);
+  }
+
+  /** A cursor passes only what was shown to its consumer, or could not be. */
+  #cursor(fact: Extract<Fact, { kind: "cursor" }>): void {
+    const { stream, consumer, offset } = fact;
+    const before = this.#streams.cursor(stream, consumer);
+    if (!this.#streams.moveCursor(fact) || before === undefined) return;
+    const missing = this.#unseenBy(consumer, stream, { from: before + 1, to: offset });
+    if (missing !== undefined)
+      this.#report("G2", `the cursor of ${consumer} passed ${placeName(missing)}, which was not shown`);
+  }
+
+  #effect(entry: Stored): void {
+    const [event = "", part] = entry.id.split("#");
+    if (part === undefined) return;
+    const entries = this.#published.get(event) ?? [];
+    this.#published.set(event, entries);
+    entries.push(entry);
+  }
+
+  /** On one connection the reply comes after the entries that the handler has published. */
+  #answered({ page, session, sequence }: Extract<Fact, { kind: "settled" }>): void {
+    const event = this.#eventOf.get(`${session} ${sequence}`) ?? "";
+    const connectedAt = this.#connectedAt.get(page) ?? 0;
+    for (const entry of this.#published.get(event) ?? []) {
+      const { stream, offset, at } = entry;
+      const interval = this.#intervalAt(session, stream, entry);
+      if (at <= connectedAt || interval === undefined || interval.to !== undefined) continue;
+      const missing = this.#missing(session, stream, { from: offset, to: offset });
+      if (missing !== undefined)
+        this.#report("G2", `${page} got the answer to ${event} before ${placeName(missing)}`);
     }
   }
 
-  #complete(session: string, stream: number, { base, to }: Interval): void {
-    if (to !== undefined) return;
-    const head = this.#heads.get(stream) ?? 0;
-    const seen = this.#seenOf(session, stream);
-    for (let offset = base + 1; offset <= head; offset++) {
-      if (seen.shown.has(offset) || seen.gaps.some((gap) => gap.from <= offset && offset <= gap.to)) continue;
-      const entry = this.#entries.get(stream)?.get(offset);
-      if (entry === undefined || entry.except.includes(session)) continue;
-      if (this.#ids.get(session)?.has(entry.id) === true) continue;
-      this.#report("G2", `${session} was never shown ${stream}:${offset} ${entry.id}`);
+  /** All that a consumer was ever owed was shown to it, in one of its sessions. */
+  #complete({ consumer }: Interval, stream: number, head: number): void {
+    const from = (this.#streams.cursor(stream, consumer) ?? 0) + 1;
+    const missing = this.#unseenBy(consumer, stream, { from, to: head });
+    if (missing !== undefined) this.#report("G2", `${consumer} was never shown ${placeName(missing)}`);
+  }
+
+  #unseenBy(consumer: string, stream: number, { from, to }: Gap): Stored | undefined {
+    const sessions = [...this.#members.sessionsOf(consumer, stream)];
+    for (let offset = from; offset <= to; offset++) {
+      const isSeen = sessions.some(
+        (id) => this.#missing(id, stream, { from: offset, to: offset }) === undefined,
+      );
+      if (!isSeen) return this.#streams.entry(stream, offset);
     }
+    return undefined;
+  }
+
+  /** The first entry of a stretch that the session was to be shown, and was neither shown nor told of. */
+  #missing(session: string, stream: number, { from, to }: Gap): Stored | undefined {
+    const { shown, gaps } = this.#seenOf(session, stream);
+    for (let offset = from; offset <= to; offset++) {
+      if (shown.has(offset) || gaps.some((gap) => gap.from <= offset && offset <= gap.to)) continue;
+      const entry = this.#streams.entry(stream, offset);
+      if (entry === undefined || this.#excepts(entry, session) !== "no") continue;
+      if (this.#elsewhere(session, entry) === undefined) return entry;
+    }
+    return undefined;
+  }
+
+  /** Whether an entry is kept from a session: by its id surely, by a room as it is a member at delivery. */
+  #excepts({ except, at }: Stored, session: string): "surely" | "maybe" | "no" {
+    if (except.includes(session)) return "surely";
+    const stream = this.#members.streamOf(this.#exceptedRoom);
+    if (!except.includes(this.#exceptedRoom) || stream === undefined) return "no";
+    const [interval] = this.#members.intervals(session, stream);
+    if (interval === undefined) return "no";
+    return interval.joinedAt + joinHeardMs < at && interval.leftAt === Number.POSITIVE_INFINITY
+      ? "surely"
+      : "maybe";
+  }
+
+  /** The other place where the session was shown the same event. */
+  #elsewhere(session: string, { also }: Stored): string | undefined {
+    const place = also.find(([stream, offset]) => this.#seen.get(session)?.get(stream)?.shown.has(offset));
+    return place?.join(":");
+  }
+
+  /** The membership under which an entry may be shown. */
+  #intervalAt(session: string, stream: number, { offset, at }: Stored): Interval | undefined {
+    return this.#members
+      .intervals(session, stream)
+      .findLast(
+        ({ base, to, leftAt }) =>
+          offset > base && (to === undefined || offset <= to || at <= leftAt + leaveHeardMs),
+      );
   }
 
   #seenOf(session: string, stream: number): Seen {
     const streams = this.#seen.get(session) ?? new Map<number, Seen>();
     this.#seen.set(session, streams);
-    const seen = streams.get(stream) ?? { shown: new Map<number, string>(), gaps: [], last: 0 };
+    const seen = streams.get(stream) ?? { shown: new Set<number>(), gaps: [], passed: 0 };
     streams.set(stream, seen);
     return seen;
   }
 }
 
+function placeName({ stream, offset, id }: Stored): string {
+  return `${stream}:${offset} ${id}`;
+}
+
 /** A node hears of the leave a moment after the store has it, and meanwhile of what others publish. */
 const leaveHeardMs = 100;
+/** The same for a join. */
+const joinHeardMs = 1_000;

@@ -1,7 +1,11 @@
 /** The verdict over a run, from its history alone. */
 
+import { checkAnswers } from "./check-answers.ts";
 import { checkDelivery } from "./check-delivery.ts";
-import { checkEvents } from "./check-events.ts";
+import { checkEffects } from "./check-effects.ts";
+import { checkOutcomes } from "./check-outcomes.ts";
+import { checkRuns } from "./check-runs.ts";
+import { checkSessions } from "./check-sessions.ts";
 import type { History } from "./history.ts";
 import type { Figures } from "./run.ts";
 import type { World } from "./world.ts";
@@ -22,9 +26,19 @@ export function check(evidence: Evidence): Violation[] {
   const { history, world, settled } = evidence;
   for (const { what } of history.of("wrong")) report("uncaught", what);
   if (!settled) report("liveness", describeUnsettled(world));
-  checkEvents({ history, settled, handlerTimeoutMs: world.plan.delivery.handlerTimeoutMs }, report);
+  const { rooms, trims, delivery } = world.plan;
+  const pages = settled ? livePages(world) : [];
+  const emitted = checkOutcomes(history, report, settled);
+  checkRuns(history, report, emitted);
+  checkEffects({ history, emitted, rooms, handlerTimeoutMs: delivery.handlerTimeoutMs }, report);
+  const mayEvict = delivery.suspendedSessionsLimit < 2 * world.seats.length;
+  checkAnswers({ history, livePages: pages, mayEvict }, report);
   // Two pages with one session show its entries both, until one of them begins a session of its own.
-  if (history.of("copied").length === 0) checkDelivery(history, report, settled ? livePages(world) : []);
+  if (history.of("copied").length === 0) {
+    const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
+    checkDelivery({ history, keeping, livePages: pages, exceptedRoom: "" }, report);
+    checkSessions(history, report);
+  }
   checkBounds(evidence, report);
   return violations;
 }
@@ -58,3 +72,6 @@ function checkBounds({ figures, settled }: Evidence, report: Report): void {
 }
 
 export type Report = (guarantee: string, what: string) => void;
+
+/** What `retention` of a run with trimming says. */
+export const entriesWithTrims = 5;

@@ -6,7 +6,8 @@
 export type Fact =
   | { kind: "fault"; what: string; detail: string }
   | { kind: "node"; node: string; what: "start" | "crash" | "drain" | "closed" }
-  | { kind: "page"; page: string; what: "open" | "gone" }
+  // `from`: the page whose saved session it was opened with.
+  | { kind: "page"; page: string; what: "open" | "gone"; from: string }
   | { kind: "copied"; page: string; seat: string }
   | { kind: "connect"; page: string; session: string; resumed: boolean; generation: number }
   | { kind: "disconnect"; page: string; reason: string }
@@ -31,12 +32,14 @@ export type Fact =
       to: number;
       reason: string;
     }
-  | { kind: "refused"; page: string; session: string; code: string }
+  | { kind: "reset"; page: string }
+  | { kind: "refused"; page: string; session: string; code: string; detail?: string }
   | { kind: "run"; node: string; session: string; sequence: number; id: string }
   | { kind: "ran"; node: string; session: string; sequence: number; id: string; how: string }
   | { kind: "receipt"; node: string; id: string; stream: number; offset: number; epoch: string }
   | { kind: "unpublished"; node: string; id: string; error: string }
-  | { kind: "asked"; node: string; session: string; id: string }
+  // `timeoutMs` 0: without one.
+  | { kind: "asked"; node: string; session: string; id: string; timeoutMs: number }
   | { kind: "answered"; node: string; session: string; id: string; error: string; value: string }
   // What the store has committed.
   | {

@@ -117,8 +117,8 @@ export class Page {
     socket.delivery.on("renumbered", ({ from, to }) =>
       history.add({ kind: "renumbered", page, session: session(), from, to }),
     );
-    socket.delivery.on("refused", ({ code }) =>
-      history.add({ kind: "refused", page, session: session(), code }),
+    socket.delivery.on("refused", ({ code, detail }) =>
+      history.add({ kind: "refused", page, session: session(), code, detail }),
     );
     socket.delivery.on("settled", ({ sequence, error, values }) =>
       history.add({

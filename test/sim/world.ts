@@ -142,12 +142,12 @@ export class World {
     });
   }
 
-  openPage(seat: Seat, place: Place | undefined): void {
+  openPage(seat: Seat, place: Place | undefined, from = ""): void {
     this.#pagesOpened += 1;
     const name = `${seat.name}p${this.#pagesOpened}`;
     const owner = new Process(name);
     this.timeline.for(owner, this.timeline.random.whole(0, 500), () => {
-      this.history.add({ kind: "page", page: name, what: "open" });
+      this.history.add({ kind: "page", page: name, what: "open", from });
       const dial = (end: LinkEnd, done: (link: Link | undefined) => void) => this.#dial(seat, end, done);
       seat.page = new Page({
         name,
@@ -169,13 +169,13 @@ export class World {
     this.timeline.for(page.owner, 0, () => {
       if (saved) page.hide();
       page.owner.alive = false;
-      this.history.add({ kind: "page", page: page.name, what: "gone" });
+      this.history.add({ kind: "page", page: page.name, what: "gone", from: "" });
       seat.link?.toServer.end();
       if (seat.link !== undefined) seat.link.toClient.over = true;
       seat.page = undefined;
       const place = page.place ?? new Map<string, string>();
       if (!saved) place.clear();
-      this.openPage(seat, place);
+      this.openPage(seat, place, place.size > 0 ? page.name : "");
     });
   }
 

@@ -1,0 +1,105 @@
+/** G4: what a server asks its clients is answered once, or given up with a reason that holds. */
+
+import type { Report } from "./checkers.ts";
+import type { Fact, History } from "./history.ts";
+
+type Asked = Extract<Fact, { kind: "asked" }>;
+
+export type AnswerEvidence = {
+  readonly history: History;
+  /** Those that are connected at the end, after everything had the time to come to rest. */
+  readonly livePages: readonly string[];
+  /** Whether nodes have room for few sessions that are without a connection. */
+  readonly mayEvict: boolean;
+};
+
+export function checkAnswers({ history, livePages, mayEvict }: AnswerEvidence, report: Report): void {
+  const answers = new Answers(mayEvict, report);
+  for (const { fact } of history.lines) answers.read(fact);
+  answers.finish(new Set(livePages));
+}
+
+class Answers {
+  readonly #report: Report;
+  readonly #mayEvict: boolean;
+  readonly #asked = new Map<string, Asked>();
+  readonly #answered = new Set<string>();
+  readonly #shown = new Set<string>();
+  readonly #ended = new Set<string>();
+  /** The node that each session was last resumed by; a session that was not is where it was opened. */
+  readonly #holders = new Map<string, string>();
+  readonly #down = new Set<string>();
+  readonly #sessions = new Map<string, string>();
+
+  constructor(mayEvict: boolean, report: Report) {
+    this.#mayEvict = mayEvict;
+    this.#report = report;
+  }
+
+  read(fact: Fact): void {
+    switch (fact.kind) {
+      case "asked":
+        this.#asked.set(fact.id, fact);
+        return;
+      case "shown":
+        this.#shown.add(`${fact.session} ${fact.id}`);
+        return;
+      case "ended":
+        this.#ended.add(fact.session);
+        return;
+      case "resumed":
+        this.#holders.set(fact.session, fact.node.slice(0, 3));
+        return;
+      case "node":
+        if (fact.what !== "start") this.#down.add(fact.node);
+        return;
+      case "connect":
+        this.#sessions.set(fact.page, fact.session);
+        return;
+      case "answered":
+        this.#answer(fact);
+        return;
+      default:
+    }
+  }
+
+  /** Whoever has a deadline, or asks a client that is here, knows by now. */
+  finish(livePages: ReadonlySet<string>): void {
+    const connected = new Set<string>();
+    for (const [page, session] of this.#sessions) if (livePages.has(page)) connected.add(session);
+    for (const { id, node, session, timeoutMs } of this.#asked.values()) {
+      if (this.#answered.has(id) || this.#down.has(node)) continue;
+      const isHere = connected.has(session) && (this.#holders.get(session) ?? node) === node;
+      if (timeoutMs > 0 || isHere) this.#report("G4", `${node} asked ${id} and never heard of it again`);
+    }
+  }
+
+  #answer({ id, error, value }: Extract<Fact, { kind: "answered" }>): void {
+    const question = this.#asked.get(id);
+    if (question === undefined) {
+      this.#report("G4", `${id} was answered and never asked`);
+      return;
+    }
+    if (this.#answered.has(id)) this.#report("G4", `${id} was answered twice`);
+    this.#answered.add(id);
+    if (error === "") {
+      const isAsked = this.#shown.has(`${question.session} ${id}`);
+      if (!isAsked) this.#report("G4", `${id} was answered by one who was not asked`);
+      if (value !== `answer:${id}`) this.#report("G4", `${id} was answered with ${value}`);
+    } else if (!this.#allows(question, error)) this.#report("G4", `${id} was given up with ${error}`);
+  }
+
+  #allows({ session, timeoutMs }: Asked, error: string): boolean {
+    switch (error) {
+      case "operation has timed out":
+        return timeoutMs > 0;
+      case "stale_generation":
+        return this.#holders.has(session);
+      case "session_closed":
+        // A process that has room for few sessions without a connection lets go of their callbacks too.
+        return this.#ended.has(session) || this.#mayEvict;
+      default:
+        return error === "store_unavailable" || error === "store_busy";
+    }
+  }
+}

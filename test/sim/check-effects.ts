@@ -1,0 +1,115 @@
+/** G5, and what a receipt says: what handlers and nodes publish is stored once, where it was meant to go. */
+
+import { roomKey, namespaceKey } from "../../src/protocol/stream-key.ts";
+import type { Report } from "./checkers.ts";
+import type { Emitted } from "./check-outcomes.ts";
+import type { Fact, History } from "./history.ts";
+
+export type EffectEvidence = {
+  readonly history: History;
+  readonly emitted: readonly Emitted[];
+  readonly rooms: readonly string[];
+  readonly handlerTimeoutMs: number;
+};
+
+type Appended = Extract<Fact, { kind: "appended" }>;
+
+export function checkEffects(evidence: EffectEvidence, report: Report): void {
+  const { history, emitted, rooms } = evidence;
+  const appended = history.of("appended");
+  checkReceipts(history, appended, report);
+  // What a page had not sent yet is sent by each of its copies, in a session of its own.
+  if (history.of("copied").length === 0) checkOnce(evidence, appended, report);
+  const stored = new Map<string, Appended[]>();
+  for (const entry of appended) stored.set(entry.id, [...(stored.get(entry.id) ?? []), entry]);
+  const sessions = new Map(history.of("run").map(({ id, session }) => [id, session]));
+  for (const { id, plan, settled } of emitted) {
+    if (settled[0]?.error !== "") continue;
+    const session = sessions.get(id) ?? "";
+    for (const [part, keys] of expectedParts(plan, rooms, session).entries()) {
+      const found = stored.get(`${id}#${part}`) ?? [];
+      const missing = keys.find((key) => !found.some((entry) => entry.key === key));
+      if (missing !== undefined)
+        report("G5", `${id} (${plan}) succeeded without ${id}#${part} in ${missing}`);
+      if (found.some(({ key }) => !keys.includes(key))) report("G5", `${id}#${part} went astray`);
+    }
+    checkOrder(stored.get(`${id}#0`) ?? [], stored.get(`${id}#1`) ?? [], report);
+  }
+}
+
+/** Nothing comes out of nowhere, and nothing is stored twice in a stream, however often the handler ran. */
+function checkOnce(
+  { history, handlerTimeoutMs }: EffectEvidence,
+  appended: readonly Appended[],
+  report: Report,
+) {
+  const overdue = overdueRuns(history, handlerTimeoutMs);
+  const ran = new Set(history.of("run").map(({ id }) => id));
+  const places = new Map<string, number>();
+  for (const { stream, id } of appended) {
+    const [event = "", part] = id.split("#");
+    if (part !== undefined && !ran.has(event)) report("G5", `${id} was stored, and ${event} never ran`);
+    const name = `${stream} ${id}`;
+    const count = (places.get(name) ?? 0) + 1;
+    places.set(name, count);
+    if (count > 1 && !overdue.has(event)) report("G5", `${name} was stored ${count} times`);
+  }
+}
+
+/** Of one run's entries in one stream the first one stands first. */
+function checkOrder(first: readonly Appended[], second: readonly Appended[], report: Report): void {
+  for (const { stream, offset, id } of second) {
+    const before = first.find((entry) => entry.stream === stream);
+    if (before !== undefined && before.offset > offset) report("G2", `${id} stands in front of ${before.id}`);
+  }
+}
+
+/** What a receipt names is there at that moment, and is what was published. */
+function checkReceipts(history: History, appended: readonly Appended[], report: Report): void {
+  const entries = new Map(
+    appended.map((entry) => [`${entry.stream}:${entry.epoch}:${entry.offset}`, entry.id]),
+  );
+  for (const { id, stream, epoch, offset } of history.of("receipt")) {
+    const found = entries.get(`${stream}:${epoch}:${offset}`);
+    if (found !== id)
+      report("G2", `the receipt of ${id} names ${stream}:${offset}, which is ${found ?? "nothing"}`);
+  }
+  for (const { id, error } of history.of("unpublished")) {
+    if (!publishErrors.has(error)) report("G2", `${id} was not published: ${error}`);
+  }
+}
+
+/** What a handler publishes after its time is up is on its own account, without the event's key. */
+function overdueRuns(history: History, handlerTimeoutMs: number): Set<string> {
+  const started = new Map<string, number>();
+  const overdue = new Set<string>();
+  for (const { at, fact } of history.lines) {
+    if (fact.kind === "run") started.set(`${fact.node} ${fact.id}`, at);
+    if (fact.kind !== "ran") continue;
+    if (at - (started.get(`${fact.node} ${fact.id}`) ?? at) >= handlerTimeoutMs) overdue.add(fact.id);
+  }
+  return overdue;
+}
+
+/** The streams that each part of a handler's work goes to, by their keys. */
+function expectedParts(plan: string, rooms: readonly string[], session: string): string[][] {
+  const [kind = "", room = ""] = plan.split(/[: ]/);
+  const key = roomKey("/", room);
+  switch (kind) {
+    case "publish":
+    case "others":
+      return [[key]];
+    case "emit":
+      return [[key], [key]];
+    case "slow":
+      return [[key], [namespaceKey("/")]];
+    case "self":
+      return [[roomKey("/", session)]];
+    case "both":
+      return [rooms.map((name) => roomKey("/", name))];
+    default:
+      return [];
+  }
+}
+
+const publishErrors: ReadonlySet<string> = new Set(["store_unavailable", "store_busy"]);

@@ -1,0 +1,74 @@
+/** G1: which events were handed to handlers, in which order, and how often. */
+
+import type { Report } from "./checkers.ts";
+import type { Emitted } from "./check-outcomes.ts";
+import type { Fact, History } from "./history.ts";
+
+/** First runs in order, none after the outcome is recorded, none beside another of the same event. */
+export function checkRuns(history: History, report: Report, emitted: readonly Emitted[]): void {
+  const runs = new Runs(report, emitted);
+  for (const { fact } of history.lines) runs.read(fact);
+  for (const emit of emitted) runs.finish(emit);
+}
+
+type Run = Extract<Fact, { kind: "run" }>;
+
+class Runs {
+  readonly #report: Report;
+  readonly #events: ReadonlyMap<string, Emitted>;
+  readonly #recorded = new Set<string>();
+  /** Which event a sequence of a session was when it ran first. */
+  readonly #started = new Map<string, string>();
+  readonly #last = new Map<string, number>();
+  readonly #counts = new Map<string, number>();
+  readonly #holders = new Map<string, string>();
+  readonly #underWay = new Set<string>();
+
+  constructor(report: Report, emitted: readonly Emitted[]) {
+    this.#report = report;
+    this.#events = new Map(emitted.map((emit) => [emit.id, emit]));
+  }
+
+  read(fact: Fact): void {
+    if (fact.kind === "resumed") this.#holders.set(fact.session, fact.node.slice(0, 3));
+    if (fact.kind === "recorded") this.#recorded.add(`${fact.session} ${fact.sequence}`);
+    if (fact.kind === "ran") this.#underWay.delete(`${fact.node} ${fact.session} ${fact.sequence}`);
+    if (fact.kind === "run") this.#run(fact);
+  }
+
+  /** Success means that it was run, and a handler that asks for retries has been run as often as it wants. */
+  finish({ id, plan, settled }: Emitted): void {
+    const [end] = settled;
+    const count = this.#counts.get(id) ?? 0;
+    if (end?.error === "" && count < leastRuns(plan))
+      this.#report("G1", `${id} (${plan}) succeeded and ran ${count} times`);
+    if (plan.startsWith("nobody") && count > 0) this.#report("G1", `${id} (${plan}) ran`);
+  }
+
+  #run({ node, session, sequence, id }: Run): void {
+    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
+    const emit = this.#events.get(id);
+    if (emit === undefined) this.#report("G1", `${id} ran and was never emitted`);
+    const name = `${session} ${sequence}`;
+    if (this.#underWay.has(`${node} ${name}`)) this.#report("G1", `${id} ran on ${node} beside itself`);
+    this.#underWay.add(`${node} ${name}`);
+    // A node that does not know yet that another one holds the session: there is no word between nodes so
+    // far.
+    if ((this.#holders.get(session) ?? node) !== node) return;
+    if (this.#recorded.has(name)) this.#report("G1", `${id} ran again after its outcome was recorded`);
+    const known = this.#started.get(name);
+    if (known !== undefined && known !== id)
+      this.#report("G1", `sequence ${sequence} ran as ${known} and as ${id}`);
+    if (known !== undefined) return;
+    this.#started.set(name, id);
+    if (emit?.plan.includes(" aside") === true) return;
+    const before = this.#last.get(session) ?? 0;
+    if (sequence < before) this.#report("G1", `${id} (sequence ${sequence}) ran after sequence ${before}`);
+    this.#last.set(session, Math.max(before, sequence));
+  }
+}
+
+function leastRuns(plan: string): number {
+  const [, retries = "0"] = /^retry:(\d+)/.exec(plan) ?? [];
+  return 1 + Number(retries);
+}
