@@ -1,0 +1,182 @@
+/** A `ScriptedWorld` under commands. Says in words what its nodes, its pages and its store do. */
+
+import type { Line } from "../sim/history.ts";
+import { type ScriptedNode, type ScriptedPage, ScriptedWorld } from "./scripted-world.ts";
+import { durationOf, settingsOf, shortened, type Stage } from "./script.ts";
+import { WorldWords } from "./world-words.ts";
+
+export class WorldStage implements Stage {
+  readonly #world: ScriptedWorld;
+  readonly #words: WorldWords;
+  readonly #frames: boolean;
+  #told: { readonly at: number; readonly line: Line | string }[] = [];
+  #facts = 0;
+
+  /** `command`: `world`, with settings of the network and of the nodes' `delivery` option, and `frames`. */
+  constructor(command: string) {
+    const words = command.split(" ").slice(1);
+    const {
+      latencyMs = 5,
+      charactersPerMs = 100_000,
+      bufferCharacters = 65_536,
+      storeMs = 1,
+      entriesPerStream = 0,
+      ...delivery
+    } = settingsOf(words);
+    this.#frames = words.includes("frames");
+    const network = { latencyMs, charactersPerMs, bufferCharacters, storeMs };
+    const retention = entriesPerStream > 0 ? { retention: { entriesPerStream } } : {};
+    this.#world = new ScriptedWorld(
+      { ...network, delivery: { ...delivery, ...retention } },
+      (page, from, text) => {
+        if (!this.#frames) return;
+        const way = from === "client" ? `${page} -> server` : `server -> ${page}`;
+        this.#told.push({ at: this.#world.timeline.now, line: `${way}  ${text}` });
+      },
+    );
+    this.#words = new WorldWords(this.#world);
+  }
+
+  async perform(command: string): Promise<readonly string[]> {
+    this.#told = [];
+    if (command.startsWith("silently ")) {
+      const told = await this.perform(command.slice("silently ".length));
+      return [`(${told.length} lines)`];
+    }
+    const forMs = command.startsWith("wait ") ? durationOf(command) : 0;
+    if (forMs === 0) await this.#do(command);
+    await this.#drive(forMs);
+    return this.#told.flatMap(({ at, line }) => {
+      const words = typeof line === "string" ? this.#words.wire(line) : this.#words.of(line);
+      if (words === "") return [];
+      return [`${(at / 1_000).toFixed(3).padStart(7)} s  ${shortened(words)}`];
+    });
+  }
+
+  /** Events of the same moment happen as well. */
+  async #drive(forMs: number): Promise<void> {
+    const { timeline, history } = this.#world;
+    let reached = false;
+    timeline.later(forMs, () => {
+      reached = true;
+    });
+    await timeline.drive(() => {
+      for (; this.#facts < history.lines.length; this.#facts += 1) {
+        const line = history.lines[this.#facts];
+        if (line !== undefined) this.#told.push({ at: line.at, line });
+      }
+      return reached;
+    });
+  }
+
+  async #do(command: string): Promise<void> {
+    const world = this.#world;
+    const [subject = "", verb = "", ...rest] = command.split(" ");
+    const node = world.nodes.get(subject);
+    const page = world.pages.get(subject);
+    if (subject === "node") world.startNode(verb);
+    else if (subject === "page") world.openPage(verb, listOf(rest, "in"), listOf(rest, "on")[0]);
+    else if (subject === "store") this.#store(command);
+    else if (subject === "announcements")
+      world.store.faults = { ...world.store.faults, announcementLost: verb === "lost" ? 1 : 0 };
+    else if (node !== undefined) await this.#nodeDoes(node, verb, command);
+    else if (page !== undefined) this.#pageDoes(page, verb, command);
+    else throw new Error("nobody knows this command");
+  }
+
+  #store(command: string): void {
+    const { store, timeline } = this.#world;
+    if (command.startsWith("store refuses for ")) store.refusesUntil = timeline.now + durationOf(command);
+    else if (command.startsWith("store is slow for ")) store.slowUntil = timeline.now + durationOf(command);
+    else if (command.startsWith("store answers after ")) {
+      const answerMs = durationOf(command);
+      store.faults = { ...store.faults, latencyMs: () => answerMs };
+    } else throw new Error("the store refuses for, is slow for, or answers after a time");
+  }
+
+  async #nodeDoes(node: ScriptedNode, verb: string, command: string): Promise<void> {
+    const world = this.#world;
+    const { timeline } = world;
+    const [room = "", id = "", padding = ""] = command.split(" ").slice(2);
+    if (verb === "publishes") {
+      const size = Number(padding.slice(1) || 0);
+      // oxlint-disable-next-line promise/catch-or-return -- what comes of it is in the history.
+      timeline.for(node.process, 0, () => void world.publish(node, room, id, "x".repeat(size)));
+    } else if (verb === "crashes") world.crash(node);
+    else if (verb === "freezes") node.process.frozenUntil = timeline.now + durationOf(command);
+    else if (verb === "tells") await this.#figures(node);
+    else throw new Error("a node publishes, crashes, freezes, or tells its figures");
+  }
+
+  async #figures(node: ScriptedNode): Promise<void> {
+    const { timeline } = this.#world;
+    let told = "";
+    timeline.for(node.process, 0, () => {
+      void node.server?.delivery.figures().then(({ suspendedSessions, runningHandlers, inboxDepth }) => {
+        told = `${node.name}: ${suspendedSessions} sessions suspended, ${runningHandlers} handlers running`;
+        told += `, ${inboxDepth} outcomes remembered`;
+      });
+    });
+    await timeline.drive(() => told !== "");
+    this.#told.push({ at: timeline.now, line: told });
+  }
+
+  #pageDoes(page: ScriptedPage, verb: string, command: string): void {
+    const world = this.#world;
+    const { timeline } = world;
+    if (verb === "emits") this.#emit(page, command);
+    else if (verb === "freezes") page.process.frozenUntil = timeline.now + durationOf(command);
+    else if (verb === "goes") page.goesTo = command.split(" ").at(-1);
+    else if (command === `${page.name} is reset`) page.link?.reset();
+    else if (command === `${page.name} goes silent`) {
+      // Half-open: nothing gets through any more, and nobody is told.
+      if (page.link !== undefined) page.link.toClient.cut = page.link.toServer.cut = true;
+    } else if (verb === "reloads" || verb === "copied") this.#reload(page, verb === "copied");
+    else throw new Error("nobody knows what this page should do");
+  }
+
+  #emit(page: ScriptedPage, command: string): void {
+    const [head = "", steps = ""] = command.split(": ");
+    const [, , id = "", size = ""] = head.split(" ");
+    const { history, timeline } = this.#world;
+    const many = /^(\d+)$/.exec(id)?.[1];
+    if (many !== undefined) {
+      for (let index = 1; index <= Number(many); index++) this.#emit(page, `${page.name} emits f${index}`);
+      return;
+    }
+    timeline.for(page.process, 0, () => {
+      const { socket, name } = page;
+      if (socket === undefined) return;
+      const padding = "x".repeat(Number(size.slice(1) || 0));
+      if (head.endsWith(" asks")) socket.emit("do", id, steps, padding, () => undefined);
+      else socket.emit("do", id, steps, padding);
+      const { lastSequence: sequence, session } = socket.delivery;
+      history.add({ kind: "emit", page: name, session: session?.id ?? "", sequence, id, plan: steps });
+    });
+  }
+
+  /** The tab keeps its storage; as a copy, the page it was made from lives on. */
+  #reload(page: ScriptedPage, copied: boolean): void {
+    const world = this.#world;
+    world.timeline.for(page.process, 0, () => {
+      page.listeners.get("pagehide")?.();
+      const place = new Map(page.place);
+      if (copied) page.listeners.get("pageshow")?.();
+      else {
+        page.process.alive = false;
+        page.link?.reset();
+      }
+      const name = copied ? `${page.name}2` : page.name;
+      world.openPage(name, [], page.goesTo, { ...page, place });
+    });
+  }
+}
+
+/** What follows `mark` up to the next one: `page a in red blue on n00`. */
+function listOf(words: readonly string[], mark: string): string[] {
+  const start = words.indexOf(mark);
+  if (start < 0) return [];
+  const rest = words.slice(start + 1);
+  const end = rest.findIndex((word) => word === "in" || word === "on");
+  return end < 0 ? rest : rest.slice(0, end);
+}

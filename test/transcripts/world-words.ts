@@ -1,0 +1,98 @@
+/** The history of a scripted world in words: names instead of identities, rooms instead of stream numbers. */
+
+import type { Line } from "../sim/history.ts";
+import type { ScriptedWorld } from "./scripted-world.ts";
+
+export class WorldWords {
+  readonly #world: ScriptedWorld;
+  readonly #emits = new Map<string, string>();
+
+  constructor(world: ScriptedWorld) {
+    this.#world = world;
+  }
+
+  /** Empty where a stranger would learn nothing from it. */
+  of({ fact }: Line): string {
+    switch (fact.kind) {
+      case "connect": {
+        const how = fact.resumed ? "goes on with its session" : "has a new session";
+        return `${fact.page} is connected and ${how}, generation ${fact.generation}`;
+      }
+      case "disconnect":
+        return `${fact.page} has lost its connection: ${fact.reason}`;
+      case "emit":
+        this.#emits.set(`${fact.page} ${fact.sequence}`, fact.id);
+        return "";
+      case "settled": {
+        const id = this.#emits.get(`${fact.page} ${fact.sequence}`) ?? `event ${fact.sequence}`;
+        const end = fact.error === "" ? "acknowledged" : `at its end: ${fact.error}`;
+        return `${fact.page} sees ${id} ${end}${fact.value === "" ? "" : ` with ${fact.value}`}`;
+      }
+      case "shown":
+        return `${fact.page} is shown ${fact.id} (${this.#room(fact.stream)} ${fact.offset})`;
+      case "gap": {
+        const { page, stream, from, to, reason } = fact;
+        return `${page} is told of a gap: ${this.#room(stream)} ${from} to ${to}, ${reason}`;
+      }
+      case "refused":
+        return `${fact.page} is refused: ${fact.code}`;
+      case "run":
+        return `${fact.node} runs ${fact.id} of ${this.#page(fact.session)}`;
+      case "ran":
+        return fact.how === "done" ? "" : `${fact.node} fails in ${fact.id}: ${fact.how}`;
+      case "wrong":
+        return `UNCAUGHT ${fact.what}`;
+      default:
+        return this.#stored(fact);
+    }
+  }
+
+  /** A packet of Socket.IO, with names for what is random in it. */
+  wire(text: string): string {
+    let told = text;
+    for (const [session, page] of this.#world.pageOfSession) told = told.replaceAll(session, `<${page}>`);
+    return told
+      .replace(/"pid":"[^"]+"/, '"pid":"<token>"')
+      .replace(/"i":"[^"]+"/, '"i":"<life>"')
+      .replace(/\\"i\\":\\"[^"\\]+\\"/, '\\"i\\":\\"<life>\\"')
+      .replace(/"limits":\{[^}]*\}/, '"limits":{...}');
+  }
+
+  #stored(fact: Line["fact"]): string {
+    switch (fact.kind) {
+      case "appended":
+        return `store has ${fact.id} as ${this.#room(fact.stream)} ${fact.offset}`;
+      case "recorded": {
+        const page = this.#page(fact.session);
+        const id = this.#emits.get(`${page} ${fact.sequence}`) ?? `event ${fact.sequence}`;
+        return `store has the outcome of ${id}: ${fact.status}`;
+      }
+      case "resumed":
+        return `store gives the session of ${this.#page(fact.session)} to ${fact.node.slice(0, 3)}, generation ${fact.generation}`;
+      case "joined":
+        return `store has ${this.#page(fact.session)} in ${fact.room}, behind ${fact.base}`;
+      case "left":
+        return `store has ${this.#page(fact.session)} out of ${fact.room}`;
+      case "trimmed":
+        return `store has let go of ${this.#room(fact.stream)} below ${fact.low}`;
+      case "ended":
+        return `store has the session of ${this.#page(fact.session)} ${fact.why}`;
+      default:
+        return "";
+    }
+  }
+
+  #page(session: string): string {
+    return this.#world.pageOfSession.get(session) ?? "a client";
+  }
+
+  #room(stream: number): string {
+    const { history } = this.#world;
+    const joined = history.of("joined").find((fact) => fact.stream === stream);
+    if (joined !== undefined) return joined.room;
+    const opened = history.of("opened").find((fact) => fact.stream === stream);
+    if (opened !== undefined) return `${this.#page(opened.session)}'s own`;
+    const key = history.of("appended").find((fact) => fact.stream === stream)?.key ?? "";
+    return key.replace(/^.*\/r:/, "");
+  }
+}
