@@ -8,6 +8,8 @@ import type { World } from "./world.ts";
 export class Faults {
   readonly #world: World;
   readonly #random: Seeded;
+  /** Rare enough that something is achieved in between. */
+  #rewindsLeft = 3;
 
   constructor(world: World) {
     this.#world = world;
@@ -33,6 +35,12 @@ export class Faults {
         return this.#storeSlow();
       case "storeRefuses":
         return this.#storeRefuses();
+      case "storeRewinds":
+      case "storeRewindsSilently":
+        return this.#storeRewinds(kind === "storeRewinds");
+      case "blackout":
+        this.#world.blackout();
+        return "all nodes";
       case "crash":
       case "crashMidway":
       case "powerLoss":
@@ -56,6 +64,14 @@ export class Faults {
     const forMs = this.#random.whole(10, 4_000);
     store.refusesUntil = timeline.now + forMs;
     return `${forMs} ms`;
+  }
+
+  #storeRewinds(renew: boolean): string | undefined {
+    if (this.#rewindsLeft === 0) return undefined;
+    this.#rewindsLeft -= 1;
+    const lastMs = this.#random.pick([100, 1_000, 5_000]);
+    this.#world.store.rewind(lastMs, renew);
+    return `the last ${lastMs} ms`;
   }
 
   #hitNode(kind: "crash" | "crashMidway" | "powerLoss" | "freezeNode" | "drain"): string | undefined {

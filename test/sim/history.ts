@@ -56,7 +56,7 @@ export type Fact =
   | { kind: "recorded"; session: string; sequence: number; status: string }
   | { kind: "opened"; session: string; stream: number; base: number }
   | { kind: "resumed"; session: string; generation: number; node: string }
-  | { kind: "ended"; session: string; why: "ended" | "expired" }
+  | { kind: "ended"; session: string; why: "ended" | "expired" | "rewound" }
   | {
       kind: "joined";
       session: string;
@@ -73,6 +73,8 @@ export type Fact =
   | { kind: "cursor"; consumer: string; stream: number; epoch: string; offset: number }
   | { kind: "left"; session: string; room: string; head: number }
   | { kind: "trimmed"; stream: number; low: number }
+  // Whatever the store had committed after `to` is lost: so many operations.
+  | { kind: "rewound"; to: number; renewed: boolean; lost: number }
   | { kind: "wrong"; what: string };
 
 export type Line = { readonly at: number; readonly fact: Fact };

@@ -18,6 +18,12 @@ export type FaultKind =
   | "drain"
   | "storeSlow"
   | "storeRefuses"
+  /** The store loses its last moments, and every stream gets a new epoch. */
+  | "storeRewinds"
+  /** The store loses its last moments and says nothing of it. */
+  | "storeRewindsSilently"
+  /** Everything loses power at once: all nodes, and the machine of the store. */
+  | "blackout"
   | "reload"
   | "reloadSaved"
   | "copy";
@@ -37,6 +43,9 @@ export const faultKinds: readonly FaultKind[] = [
   "drain",
   "storeSlow",
   "storeRefuses",
+  "storeRewinds",
+  "storeRewindsSilently",
+  "blackout",
   "reload",
   "reloadSaved",
   "copy",
@@ -124,4 +133,4 @@ export function planOf(seed: number, also: readonly string[], store: EngineName)
 }
 
 /** Known to break guarantees (see `docs/TESTING.md`). */
-const rareFaults: ReadonlySet<FaultKind> = new Set(["copy"]);
+const rareFaults: ReadonlySet<FaultKind> = new Set(["copy", "storeRewinds", "storeRewindsSilently"]);

@@ -23,7 +23,7 @@ export type StoreFaults = {
   readonly announcementTwice: number;
 };
 
-type Listener = (entries: readonly CommittedEntry[]) => void;
+type Listener = Parameters<Store["onCommitted"]>[0];
 
 export class SharedStore {
   readonly #timeline: Timeline;
@@ -71,6 +71,22 @@ export class SharedStore {
 
   powerCut(): void {
     this.#engine.powerCut();
+  }
+
+  /**
+   * The store stands where it stood `lastMs` ago: a failover or a backup has lost what came after. With
+   * `renew` whoever operates it says so, and every stream gets a new epoch.
+   */
+  rewind(lastMs: number, renew: boolean): void {
+    const to = this.#timeline.now - lastMs;
+    const lost = this.#engine.rewind(to);
+    if (renew) void this.#engine.commit([{ kind: "renewEpochs", request: undefined }]);
+    this.#lows.clear();
+    this.#history.add({ kind: "rewound", to, renewed: renew, lost: lost.length });
+    for (const { kind, request } of lost) {
+      if (kind === "openSession")
+        this.#history.add({ kind: "ended", session: request.session, why: "rewound" });
+    }
   }
 
   close(): void {
@@ -135,7 +151,7 @@ export class SharedStore {
           : 1;
       for (let time = 0; time < times; time++) {
         const late = this.#random.chance(announcementLate) ? this.#random.waiting(800, 4_000) : 0;
-        this.#timeline.for(node, this.faults.latencyMs() + late, () => listener(entries));
+        this.#timeline.for(node, this.faults.latencyMs() + late, () => listener(entries, "others"));
       }
     }
   }

@@ -126,6 +126,12 @@ export class World {
     this.#buryNode(node, tell);
   }
 
+  /** Nothing but the clients is left running, and nobody tells them. */
+  blackout(): void {
+    for (const node of this.liveNodes) this.crash(node, false);
+    this.store.powerCut();
+  }
+
   /** Lets go of its clients in order, then ends. */
   drain(node: Node): void {
     node.draining = true;
