@@ -6,10 +6,12 @@ import type { Server } from "socket.io";
 import { namespaceOfKey } from "../protocol/stream-key.ts";
 import { openStore } from "../store/open.ts";
 import type { CommittedEntry, StoreFigures } from "../store/port.ts";
+import { type DrainOptions, handlersTimeoutMsDefault, letClientsGo, refuseConnections } from "./drain.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { OpeningStore } from "./opening-store.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { Replies } from "./replies.ts";
+import type { Session } from "./session.ts";
 import { type Engine, shutDown } from "./socket-io.ts";
 
 /** Figures of this process; every bounded table is among them. */
@@ -44,7 +46,10 @@ export class DeliveryNode extends EventEmitter {
     this.id = `${options.node}${randomBytes(9).toString("base64url")}`;
     this.replies = new Replies({ processId: this.id, limit: options.repliesLimit });
     this.store = openingStore(options);
-    this.store.onCommitted((entries) => this.#handleCommitted(entries));
+    this.store.onCommitted((entries, by) => {
+      this.#handleCommitted(entries);
+      if (by === "us") this.emit("committed");
+    });
     this.#sweeper = setInterval(() => void this.#keepHouse(), options.sweepIntervalMs);
     this.#sweeper.unref();
   }
@@ -66,13 +71,13 @@ export class DeliveryNode extends EventEmitter {
 
   async figures(): Promise<NodeFigures> {
     const namespaces = [...this.#namespaces.values()];
-    const sessions = namespaces.flatMap((delivery) => [...delivery.sessions.values()]);
+    const sessions = this.#sessions();
     const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
     return {
       store: await this.store.figures(),
       sessions: sessions.length,
       suspendedSessions: sum(namespaces.map((delivery) => delivery.suspendedCount)),
-      runningHandlers: sum(sessions.map((session) => session.running)),
+      runningHandlers: this.#runningHandlers,
       inboxDepth: sum(sessions.map((session) => session.inboxDepth)),
       streams: sum(namespaces.map((delivery) => delivery.fanOut.streamCount)),
       waitingReplies: this.replies.size,
@@ -83,33 +88,51 @@ export class DeliveryNode extends EventEmitter {
    * Lets go of clients and store in order: running handlers finish (bounded), what they answered is written,
    * the connections close so that clients come back elsewhere, the store commits and closes.
    */
-  close(options: { readonly handlersTimeoutMs?: number } = {}): Promise<void> {
-    this.#closed ??= this.#close(options.handlersTimeoutMs ?? 10_000);
+  close(options: DrainOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(options);
     return this.#closed;
   }
 
-  async #close(handlersTimeoutMs: number): Promise<void> {
+  async #close(options: DrainOptions): Promise<void> {
     clearInterval(this.#sweeper);
-    const deadline = Date.now() + handlersTimeoutMs;
+    const deadline = Date.now() + (options.handlersTimeoutMs ?? handlersTimeoutMsDefault);
     const engine = (this.server as unknown as { engine?: EngineServer }).engine;
-    // New connections would only have to leave again; they are told to come back, to this address, a little
-    // later.
-    if (engine !== undefined) engine.opts.allowRequest = (_request, done) => done("draining", false);
-    for (;;) {
-      const { runningHandlers } = await this.figures().catch(() => ({ runningHandlers: 0 }));
-      if (runningHandlers === 0 || Date.now() > deadline) break;
+    refuseConnections(this.server);
+    const sessions = this.#sessionsByClient();
+    const clients = Object.values(engine?.clients ?? {});
+    await letClientsGo(clients, (client) => sessions.get(client) ?? [], options);
+    // Those of sessions whose client was away.
+    while (this.#runningHandlers > 0 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    for (const delivery of this.#namespaces.values()) {
-      for (const session of delivery.sessions.values()) session.connection?.flush();
-      shutDown(delivery.namespace);
-    }
+    for (const { namespace } of this.#namespaces.values()) shutDown(namespace);
+    // Who came in at the last moment.
     for (const client of Object.values(engine?.clients ?? {})) client.close();
     const closed = () =>
       Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
     const closedBy = Date.now() + connectionsTimeoutMs;
     while (!closed() && Date.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
     await this.store.close();
+  }
+
+  #sessionsByClient(): Map<Engine, Session[]> {
+    const byClient = new Map<Engine, Session[]>();
+    for (const session of this.#sessions()) {
+      const client = session.socket?.conn;
+      if (client === undefined) continue;
+      const others = byClient.get(client);
+      if (others === undefined) byClient.set(client, [session]);
+      else others.push(session);
+    }
+    return byClient;
+  }
+
+  #sessions(): Session[] {
+    return [...this.#namespaces.values()].flatMap((delivery) => [...delivery.sessions.values()]);
+  }
+
+  get #runningHandlers(): number {
+    return this.#sessions().reduce((total, { running }) => total + running, 0);
   }
 
   #handleCommitted(entries: readonly CommittedEntry[]): void {
@@ -181,12 +204,7 @@ function openingStore({ store, storeQueueLimit, storeQueueBytesLimit }: Resolved
   return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory");
 }
 
-type EngineServer = {
-  readonly clients: Record<string, Engine>;
-  readonly opts: {
-    allowRequest?: (request: unknown, done: (error: string, allowed: boolean) => void) => void;
-  };
-};
+type EngineServer = { readonly clients: Record<string, Engine> };
 
 /** A polling client that has gone away between two polls would keep its connection open for much longer. */
 const connectionsTimeoutMs = 2_000;

@@ -7,6 +7,7 @@ import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Durability, Receipt } from "../store/port.ts";
 import type { DeliveryNode, NodeFigures } from "./delivery-node.ts";
 import { toBuffer } from "./event-runs.ts";
+import type { DrainOptions } from "./drain.ts";
 import type { Session } from "./session.ts";
 
 /** An entry as the application reads it. */
@@ -50,6 +51,8 @@ export type DeliveryEvents = {
   ];
   refused: [{ namespace: string; session: string; code: string; detail: string }];
   session: [{ namespace: string; session: string; resumed: boolean }];
+  /** The store has committed entries of this process. */
+  committed: [];
   store_error: [{ namespace?: string; error: unknown }];
   data_unsaved: [{ namespace: string; error: unknown }];
 };
@@ -144,10 +147,19 @@ export class Delivery {
   }
 
   /**
-   * Ends the process's part in order: handlers finish (at most `handlersTimeoutMs`, default 10 s),
-   * connections close, the store commits and closes. Clients come back to whoever listens next and go on.
+   * Another process says that it has committed: what it has published is shown at once, and not some
+   * milliseconds later with the next regular look. Each process says so with the event `committed`.
    */
-  async close(options: { readonly handlersTimeoutMs?: number } = {}): Promise<void> {
+  follow(): void {
+    this.#node.store.follow();
+  }
+
+  /**
+   * Ends the process's part in order: no new connections, then in batches handlers finish, clients are told
+   * when to come back, and connections close; the store commits and closes. Clients come back to whoever
+   * listens next and go on.
+   */
+  async close(options: DrainOptions = {}): Promise<void> {
     await this.#node.close(options);
   }
 }

@@ -43,6 +43,8 @@ export class Session extends EventEmitter implements SocketSession {
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
+  /** The connection is being let go. */
+  #quiet = false;
   readonly #runs: EventRuns;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
   #retries: Map<number, number> | undefined;
@@ -139,6 +141,7 @@ export class Session extends EventEmitter implements SocketSession {
   // --- what the socket calls ---
 
   handleFrames(values: readonly unknown[]): void {
+    if (this.#quiet) return;
     this.holder.heard(this.generation);
     for (const value of values) {
       // Another process holds the session now; what this connection still says is for that one.
@@ -197,6 +200,7 @@ export class Session extends EventEmitter implements SocketSession {
   connect(connection: Connection, low: number): ReturnType<ServerSession["handleConnected"]> {
     this.connection = connection;
     this.socket = connection.socket;
+    this.#quiet = false;
     return this.#inbox.handleConnected(low);
   }
 
@@ -205,14 +209,27 @@ export class Session extends EventEmitter implements SocketSession {
     this.#runs.release();
   }
 
+  /**
+   * Takes nothing more from this connection and begins nothing more: the client sends it again on its next
+   * one.
+   */
+  quiesce(): void {
+    this.#quiet = true;
+    this.#stopRuns();
+  }
+
   disconnect(): void {
     this.connection?.close();
     this.connection = undefined;
     this.socket = undefined;
     this.#inbox.handleDisconnected();
-    // The client resends what has no outcome, and it is better run with the next connection's listeners.
-    for (const sequence of this.#runs.stop()) this.#inbox.handleNotRun(sequence);
+    this.#stopRuns();
     this.#inbox.poll();
+  }
+
+  /** The client resends what has no outcome, and it is better run with the next connection's listeners. */
+  #stopRuns(): void {
+    for (const sequence of this.#runs.stop()) this.#inbox.handleNotRun(sequence);
   }
 
   /** Saves `socket.data` when it has changed since it was last saved. */
@@ -239,7 +256,9 @@ export class Session extends EventEmitter implements SocketSession {
   #perform(output: ServerOutput): void {
     switch (output.kind) {
       case "run":
-        this.#runs.begin(output);
+        // After what was stopped nothing behind it may begin.
+        if (this.#quiet) this.#inbox.handleNotRun(output.sequence);
+        else this.#runs.begin(output);
         return;
       case "record":
         void this.#record(output.outcome, output.low);

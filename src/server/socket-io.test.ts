@@ -4,7 +4,7 @@
  */
 
 import { EventEmitter } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Namespace, Server, Socket } from "socket.io";
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
@@ -190,22 +190,26 @@ test("a ready-made WebSocket frame in the options is what the transport writes",
   await vi.waitFor(() => expect(heard).toHaveBeenCalledWith(1));
 });
 
-test("generateId makes connection ids, allowRequest refuses, clients has the connections", async () => {
+test("generateId makes connection ids, a middleware refuses, clients has the connections", async () => {
   const io = await listen();
   const engine = io.engine as unknown as {
     generateId(): string;
     clients: Record<string, unknown>;
-    opts: { allowRequest?: (request: unknown, done: (error: string, ok: boolean) => void) => void };
+    use(middleware: (request: { _query: object }, response: ServerResponse) => void): void;
   };
   engine.generateId = () => "abc-0123456789abcdef";
   const { server } = await connection(io);
   expect((server.conn as unknown as { id: string }).id).toBe("abc-0123456789abcdef");
   expect(Object.keys(engine.clients)).toEqual(["abc-0123456789abcdef"]);
-  engine.opts.allowRequest = (_request, done) => done("draining", false);
+  let query: object = {};
+  engine.use((request, response) => {
+    query = request._query;
+    response.writeHead(503).end();
+  });
   const { port } = (io as unknown as { httpServer: { address(): AddressInfo } }).httpServer.address();
   const response = await fetch(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`);
-  expect(response.status).toBe(403);
-  expect(await response.text()).toContain("draining");
+  expect(response.status).toBe(503);
+  expect(query).toMatchObject({ EIO: "4", transport: "polling" });
 });
 
 test("a broadcast operator has rooms, exceptRooms and adapter, and one class", async () => {

@@ -38,13 +38,17 @@ export class SimulatedEngine extends EngineServer {
       owner: this.#owner,
     };
     const inside = this as unknown as {
+      _applyMiddlewares(request: object, response: object, done: () => void): void;
       verify(request: object, upgrade: boolean, done: (code?: number) => void): void;
       handshake(transport: string, request: object, close: () => void): Promise<unknown>;
     };
-    inside.verify(request, true, (code) => {
-      if (code === undefined) void inside.handshake("websocket", request, refuse);
-      else refuse();
-    });
+    const response = { writeHead: () => response, end: refuse };
+    inside._applyMiddlewares(request, response, () =>
+      inside.verify(request, true, (code) => {
+        if (code === undefined) void inside.handshake("websocket", request, refuse);
+        else refuse();
+      }),
+    );
   }
 
   protected override createTransport(_name: string, request: unknown): ServerTransport {
