@@ -10,6 +10,7 @@ import { type DrainOptions, handlersTimeoutMsDefault, letClientsGo, refuseConnec
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { OpeningStore } from "./opening-store.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { Pulse } from "./pulse.ts";
 import { Replies } from "./replies.ts";
 import type { Session } from "./session.ts";
 import { type Engine, shutDown } from "./socket-io.ts";
@@ -32,6 +33,7 @@ export class DeliveryNode extends EventEmitter {
   readonly options: ResolvedOptions;
   readonly store: OpeningStore;
   readonly replies: Replies;
+  readonly pulse = new Pulse();
   readonly #namespaces = new Map<string, NamespaceDelivery>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   #touchedAt = Date.now();
@@ -112,6 +114,7 @@ export class DeliveryNode extends EventEmitter {
       Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
     const closedBy = Date.now() + connectionsTimeoutMs;
     while (!closed() && Date.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
+    this.pulse.close();
     await this.store.close();
   }
 

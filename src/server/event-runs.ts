@@ -21,6 +21,9 @@ export class EventRuns {
   readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running = 0;
+  /** Stalls of this process up to which it is known that the session is still held here. */
+  #stalls: number;
+  #confirming = false;
 
   constructor(
     session: Session,
@@ -30,6 +33,7 @@ export class EventRuns {
     this.#session = session;
     this.#delivery = delivery;
     this.#finish = finish;
+    this.#stalls = delivery.node.pulse.stalls();
   }
 
   /** Handlers that are running. */
@@ -40,6 +44,11 @@ export class EventRuns {
   /** Events that wait for a listener. */
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** The store has just said that the session is held here. */
+  handleHeld(): void {
+    this.#stalls = this.#delivery.node.pulse.stalls();
   }
 
   /** Gives up what has not begun to run. Returns the sequences. */
@@ -82,7 +91,7 @@ export class EventRuns {
     const target = { socket: this.#session.socket, virtual: this.#session };
     for (;;) {
       const [first] = this.#waiting;
-      if (first === undefined) return;
+      if (first === undefined || !this.#mayStart()) return;
       const event = String(first.args[0]);
       if (!hasListener(target, event)) {
         const remainingMs = first.until - Date.now();
@@ -98,6 +107,35 @@ export class EventRuns {
       this.#waiting.shift();
       void this.#runEvent(first.run, first.args);
     }
+  }
+
+  /**
+   * A process that has stood still may have lost the session meanwhile without knowing, and what it finds in
+   * its buffers has been run and answered elsewhere: it asks the store before it starts a handler.
+   */
+  #mayStart(): boolean {
+    if (this.#session.ended) return false;
+    if (this.#delivery.node.pulse.stalls() === this.#stalls) return true;
+    if (!this.#confirming) void this.#confirm();
+    return false;
+  }
+
+  async #confirm(): Promise<void> {
+    const { id, generation } = this.#session;
+    const stalls = this.#delivery.node.pulse.stalls();
+    this.#confirming = true;
+    try {
+      // Whether its time is up is for the sweep to say, by one clock.
+      const peek = await this.#delivery.store.peekSession(id, 0);
+      if (peek?.generation === generation) this.#stalls = Math.max(this.#stalls, stalls);
+      // A resume in this very process raises the generation as well, and then the next one asked is right.
+      else if (this.#session.generation === generation) this.#delivery.endSession(this.#session, "moved");
+    } catch (error) {
+      this.#delivery.reportStoreError(error);
+      await new Promise((resolve) => setTimeout(resolve, confirmRetryMs));
+    }
+    this.#confirming = false;
+    this.release();
   }
 
   async #runEvent(run: Run, args: unknown[]): Promise<void> {
@@ -164,3 +202,5 @@ function unhandled(event: string): RunResult {
 }
 
 const nameCharactersShown = 100;
+/** When the store cannot say who holds a session. */
+const confirmRetryMs = 500;

@@ -201,6 +201,7 @@ export class Session extends EventEmitter implements SocketSession {
     this.connection = connection;
     this.socket = connection.socket;
     this.#quiet = false;
+    this.#runs.handleHeld();
     return this.#inbox.handleConnected(low);
   }
 
