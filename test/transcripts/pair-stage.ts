@@ -1,12 +1,11 @@
 /**
- * The protocol's own machines, a client and a server with a link between them (`Pair`), under commands. Says what
- * the link carries, frame by frame, and what both sides do.
+ * The protocol's own machines, a client and a server with a link between them (`Pair`), under commands. Says
+ * what the link carries, frame by frame, and what both sides do.
  */
 
-import type { Limits } from "../../src/protocol/frames.ts";
-import type { ClientSessionOptions } from "../../src/protocol/client-session.ts";
 import type { Run } from "../../src/protocol/inbox.ts";
 import { Pair } from "../../src/protocol/testing/pair.ts";
+import { smallClient, smallLimits } from "../../src/protocol/testing/pair-sizes.ts";
 import type { Handling } from "../../src/protocol/testing/process-model.ts";
 import { PairWitness } from "./pair-witness.ts";
 import { durationOf, settingsOf, shortened, type Stage } from "./script.ts";
@@ -21,10 +20,12 @@ export class PairStage implements Stage {
   /** `command`: `pair`, with settings of the pair, of the client and of the advertised limits. */
   constructor(command: string) {
     const settings = settingsOf(command.split(" ").slice(1));
+    const unknown = Object.keys(settings).find((name) => !settingNames.has(name));
+    if (unknown !== undefined) throw new Error(`${unknown} is no setting of a pair`);
     this.#pair = new Pair({
       ...settings,
-      limits: settings as Partial<Limits>,
-      client: settings as Partial<ClientSessionOptions>,
+      limits: settings,
+      client: settings,
       handle: (run, attempt) => this.#handle(run, attempt),
       carried: (from, what, arrives) => {
         const way = from === "client" ? "client -> server" : "server -> client";
@@ -115,6 +116,15 @@ export class PairStage implements Stage {
   }
 }
 
+const settingNames: ReadonlySet<string> = new Set([
+  "latencyMs",
+  "commitMs",
+  "reconnectMs",
+  "pageEntries",
+  ...Object.keys(smallLimits),
+  ...Object.keys(smallClient),
+]);
+
 /** What is said on the wire; the limits are the same every time, and long. */
 function wireText(what: unknown): string {
   if (typeof what === "string") return `hello ${what}`;
@@ -125,9 +135,7 @@ function wireText(what: unknown): string {
 
 /** `x300`: one argument of so many characters. */
 function paddingOf(words: readonly string[]): string[] {
-  return words
-    .filter((word) => /^x\d+$/.test(word))
-    .map((word) => "x".repeat(Number(word.slice(1))));
+  return words.filter((word) => /^x\d+$/.test(word)).map((word) => "x".repeat(Number(word.slice(1))));
 }
 
 function handlingOf([verb, what = ""]: readonly string[]): Handling {

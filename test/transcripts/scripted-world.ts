@@ -1,6 +1,7 @@
 /**
  * An installation in virtual time without anything random: shipped servers and clients at the edges that
- * `test/sim` simulates, and an application that does what each event tells it. What goes wrong is called by name.
+ * `test/sim` simulates, and an application that does what each event tells it. What goes wrong is called by
+ * name.
  */
 
 import { io, type Socket as ClientSocket } from "../../src/client/index.ts";
@@ -41,6 +42,9 @@ export type ScriptedOptions = {
   readonly storeMs: number;
 };
 
+/** A process has let go of a session. */
+export type LetGo = { readonly node: string; readonly session: string; readonly reason: string };
+
 /** Says of every packet what it carries: who sends it, and its text. */
 export type Overheard = (page: string, from: "client" | "server", text: string) => void;
 
@@ -52,6 +56,7 @@ export class ScriptedWorld {
   /** Whose page a session is; known as soon as a connection handler runs. */
   readonly pageOfSession = new Map<string, string>();
   readonly store: SharedStore;
+  told: (letGo: LetGo) => void = () => {};
   readonly #options: ScriptedOptions;
   readonly #overheard: Overheard;
 
@@ -83,17 +88,27 @@ export class ScriptedWorld {
       node.server = server;
       this.#engines.set(node, engine);
       server.on("connection", (socket) => this.#serve(node, socket));
+      // The session is not known by its page yet; the words are put together when they are read.
+      server.on("session", (session) => {
+        for (const event of ["moved", "end"])
+          session.on(event, (reason: string) => this.told({ node: name, session: session.id, reason }));
+      });
     });
   }
 
-  /** `rooms` are joined by the connection handler, at every connection. */
-  openPage(name: string, rooms: readonly string[], goesTo: string | undefined, kept?: ScriptedPage): void {
+  /** `rooms` are joined by the connection handler, at every connection; `place` is what its tab has kept. */
+  openPage(
+    name: string,
+    rooms: readonly string[],
+    goesTo: string | undefined,
+    place: Map<string, string>,
+  ): void {
     const process = new Process(name);
     const page: ScriptedPage = {
       name,
       process,
       goesTo,
-      place: kept?.place ?? new Map(),
+      place,
       link: undefined,
       socket: undefined,
       listeners: new Map(),

@@ -1,6 +1,6 @@
 /**
- * Every transcript is performed again and has to read as it stands. `UPDATE=1` writes what came of it, to be read
- * before it is committed.
+ * Every transcript is performed again and has to read as it stands. `UPDATE=1` writes what came of it, to be
+ * read before it is committed.
  */
 
 import { execFileSync } from "node:child_process";

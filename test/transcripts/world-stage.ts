@@ -11,6 +11,8 @@ export class WorldStage implements Stage {
   readonly #frames: boolean;
   #told: { readonly at: number; readonly line: Line | string }[] = [];
   #facts = 0;
+  /** What a page's tab had kept at the moment when it was told to save. */
+  readonly #saved = new Map<string, ReadonlyMap<string, string>>();
 
   /** `command`: `world`, with settings of the network and of the nodes' `delivery` option, and `frames`. */
   constructor(command: string) {
@@ -35,6 +37,11 @@ export class WorldStage implements Stage {
       },
     );
     this.#words = new WorldWords(this.#world);
+    this.#world.told = ({ node, session, reason }) => {
+      const page = this.#world.pageOfSession.get(session) ?? "";
+      const line = `${node} lets go of the session of ${page}: ${reason}`;
+      this.#told.push({ at: this.#world.timeline.now, line });
+    };
   }
 
   async perform(command: string): Promise<readonly string[]> {
@@ -75,13 +82,20 @@ export class WorldStage implements Stage {
     const node = world.nodes.get(subject);
     const page = world.pages.get(subject);
     if (subject === "node") world.startNode(verb);
-    else if (subject === "page") world.openPage(verb, listOf(rest, "in"), listOf(rest, "on")[0]);
+    else if (subject === "page") this.#openPage(verb, rest);
     else if (subject === "store") this.#store(command);
     else if (subject === "announcements")
       world.store.faults = { ...world.store.faults, announcementLost: verb === "lost" ? 1 : 0 };
     else if (node !== undefined) await this.#nodeDoes(node, verb, command);
     else if (page !== undefined) this.#pageDoes(page, verb, command);
     else throw new Error("nobody knows this command");
+  }
+
+  #openPage(name: string, rest: readonly string[]): void {
+    const [old = ""] = listOf(rest, "of");
+    const saved = this.#saved.get(old);
+    if (old !== "" && saved === undefined) throw new Error(`${old} has saved nothing`);
+    this.#world.openPage(name, listOf(rest, "in"), listOf(rest, "on")[0], new Map(saved));
   }
 
   #store(command: string): void {
@@ -131,7 +145,7 @@ export class WorldStage implements Stage {
     else if (command === `${page.name} goes silent`) {
       // Half-open: nothing gets through any more, and nobody is told.
       if (page.link !== undefined) page.link.toClient.cut = page.link.toServer.cut = true;
-    } else if (verb === "reloads" || verb === "copied") this.#reload(page, verb === "copied");
+    } else if (verb === "saves" || verb === "closes") this.#save(page, verb === "closes");
     else throw new Error("nobody knows what this page should do");
   }
 
@@ -155,28 +169,26 @@ export class WorldStage implements Stage {
     });
   }
 
-  /** The tab keeps its storage; as a copy, the page it was made from lives on. */
-  #reload(page: ScriptedPage, copied: boolean): void {
-    const world = this.#world;
-    world.timeline.for(page.process, 0, () => {
+  /** What a page saves when it goes away; another one can be opened with it, as a reload or as a copy. */
+  #save(page: ScriptedPage, closes: boolean): void {
+    const { timeline } = this.#world;
+    timeline.for(page.process, 0, () => {
       page.listeners.get("pagehide")?.();
-      const place = new Map(page.place);
-      if (copied) page.listeners.get("pageshow")?.();
+      this.#saved.set(page.name, new Map(page.place));
+      if (!closes) page.listeners.get("pageshow")?.();
       else {
         page.process.alive = false;
         page.link?.reset();
       }
-      const name = copied ? `${page.name}2` : page.name;
-      world.openPage(name, [], page.goesTo, { ...page, place });
     });
   }
 }
 
-/** What follows `mark` up to the next one: `page a in red blue on n00`. */
+/** What follows `mark` up to the next one: `page a in red blue on n00`, `page a of b`. */
 function listOf(words: readonly string[], mark: string): string[] {
   const start = words.indexOf(mark);
   if (start < 0) return [];
   const rest = words.slice(start + 1);
-  const end = rest.findIndex((word) => word === "in" || word === "on");
+  const end = rest.findIndex((word) => ["in", "on", "of"].includes(word));
   return end < 0 ? rest : rest.slice(0, end);
 }

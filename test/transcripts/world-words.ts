@@ -91,7 +91,7 @@ export class WorldWords {
     const joined = history.of("joined").find((fact) => fact.stream === stream);
     if (joined !== undefined) return joined.room;
     const opened = history.of("opened").find((fact) => fact.stream === stream);
-    if (opened !== undefined) return `${this.#page(opened.session)}'s own`;
+    if (opened !== undefined) return "everyone";
     const key = history.of("appended").find((fact) => fact.stream === stream)?.key ?? "";
     return key.replace(/^.*\/r:/, "");
   }
