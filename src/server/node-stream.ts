@@ -193,6 +193,7 @@ export class Member {
   announced: boolean;
   /** Frames that must come after the entry with this offset. */
   readonly waiters: { readonly offset: number; readonly release: () => void }[] = [];
+  #detached = false;
   /** Pages in a row that brought nothing. */
   #emptyReads = 0;
 
@@ -221,8 +222,9 @@ export class Member {
     this.connection.members.set(this.stream.id, this);
   }
 
-  /** Ends the membership on this node. */
+  /** Ends the membership on this node: a page that is still being read is not written any more. */
   detach(): void {
+    this.#detached = true;
     this.stream.release(this);
     for (const { release } of this.waiters.splice(0)) release();
   }
@@ -306,7 +308,7 @@ export class Member {
     const { stream } = this;
     try {
       const page = await stream.host.read(stream.id, after);
-      if (this.connection.closed) return;
+      if (this.connection.closed || this.#detached) return;
       const large = (entry: Entry) => isLarge(entry, stream.host.chunkCharacters);
       const outputs = this.feed.handlePage(page, stream.delivered, large);
       this.#emptyReads = outputs.length === 0 ? this.#emptyReads + 1 : 0;
