@@ -7,7 +7,7 @@ import type { Fact, History } from "./history.ts";
 /** First runs in order, none after the outcome is recorded, none beside another of the same event. */
 export function checkRuns(history: History, report: Report, emitted: readonly Emitted[]): void {
   const runs = new Runs(report, emitted);
-  for (const { fact } of history.lines) runs.read(fact);
+  for (const { at, fact } of history.lines) runs.read(fact, at);
   for (const emit of emitted) runs.finish(emit);
 }
 
@@ -21,7 +21,7 @@ class Runs {
   readonly #started = new Map<string, string>();
   readonly #last = new Map<string, number>();
   readonly #counts = new Map<string, number>();
-  readonly #holders = new Map<string, string>();
+  readonly #holders = new Map<string, { readonly node: string; readonly since: number }>();
   readonly #underWay = new Set<string>();
 
   constructor(report: Report, emitted: readonly Emitted[]) {
@@ -29,11 +29,11 @@ class Runs {
     this.#events = new Map(emitted.map((emit) => [emit.id, emit]));
   }
 
-  read(fact: Fact): void {
-    if (fact.kind === "resumed") this.#holders.set(fact.session, fact.node.slice(0, 3));
+  read(fact: Fact, at: number): void {
+    if (fact.kind === "resumed") this.#holders.set(fact.session, { node: fact.node.slice(0, 3), since: at });
     if (fact.kind === "recorded") this.#recorded.add(`${fact.session} ${fact.sequence}`);
     if (fact.kind === "ran") this.#underWay.delete(`${fact.node} ${fact.session} ${fact.sequence}`);
-    if (fact.kind === "run") this.#run(fact);
+    if (fact.kind === "run") this.#run(fact, at);
   }
 
   /** Success means that it was run, and a handler that asks for retries has been run as often as it wants. */
@@ -45,7 +45,7 @@ class Runs {
     if (plan.startsWith("nobody") && count > 0) this.#report("G1", `${id} (${plan}) ran`);
   }
 
-  #run({ node, session, sequence, id }: Run): void {
+  #run({ node, session, sequence, id }: Run, at: number): void {
     this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
     const emit = this.#events.get(id);
     if (emit === undefined) this.#report("G1", `${id} ran and was never emitted`);
@@ -53,8 +53,13 @@ class Runs {
     if (this.#underWay.has(`${node} ${name}`)) this.#report("G1", `${id} ran on ${node} beside itself`);
     this.#underWay.add(`${node} ${name}`);
     // A node that does not know yet that another one holds the session: there is no word between nodes so
-    // far.
-    if ((this.#holders.get(session) ?? node) !== node) return;
+    // far. What was still on a link when its client went elsewhere is run, what was long in a buffer is not.
+    const holder = this.#holders.get(session);
+    if (holder !== undefined && holder.node !== node) {
+      if (at > holder.since + linkMs)
+        this.#report("G1", `${id} ran on ${node}, which lost the session long ago`);
+      return;
+    }
     if (this.#recorded.has(name)) this.#report("G1", `${id} ran again after its outcome was recorded`);
     const known = this.#started.get(name);
     if (known !== undefined && known !== id)
@@ -72,3 +77,6 @@ function leastRuns(plan: string): number {
   const [, retries = "0"] = /^retry:(\d+)/.exec(plan) ?? [];
   return 1 + Number(retries);
 }
+
+/** A link stalls for at most 12 s, and a slow one takes 16 s more for what it holds. */
+const linkMs = 30_000;
