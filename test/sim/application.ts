@@ -2,7 +2,9 @@
 
 import { currentRequest, RetryLater, type Server, type Socket } from "../../src/server/index.ts";
 import type { History } from "./history.ts";
+import { joinAtConnection, joinWith, rejoinMailbox } from "./application-rooms.ts";
 import type { Seeded } from "./seeded.ts";
+import { quietRoom } from "./usage.ts";
 
 type Acknowledge = ((...values: unknown[]) => void) | undefined;
 
@@ -12,6 +14,7 @@ export type Application = {
   readonly history: History;
   readonly random: Seeded;
   readonly rooms: readonly string[];
+  readonly mailboxes: readonly string[];
   /** How often an event has been run on any node: `retry` handlers give in after some. */
   readonly attempts: Map<string, number>;
   /** False when nothing new is to be begun. */
@@ -21,8 +24,7 @@ export type Application = {
 export function installApplication(application: Application): void {
   const { io, history, node, random, rooms } = application;
   io.on("connection", (socket) => {
-    const { room } = socket.handshake.auth as { room?: string };
-    if (room !== undefined) void Promise.resolve(socket.join(room)).catch(() => undefined);
+    joinAtConnection(socket, socket.handshake.auth);
     socket.on("do", async (id: string, plan: string, _padding: string, acknowledge?: Acknowledge) => {
       const { session, sequence } = currentRequest();
       history.add({ kind: "run", node, session, sequence, id });
@@ -40,7 +42,7 @@ export function installApplication(application: Application): void {
     if (!application.isBusy()) return;
     count += 1;
     const id = `${node}.${count}`;
-    const target = random.chance(0.2) ? io : io.to(random.pick(rooms));
+    const target = random.chance(0.2) ? io : io.to(random.pick([...rooms, ...application.mailboxes]));
     publishing(application, id, target.publish("note", id, padding(random)));
     if (random.chance(0.3)) askSomeone(application, `${id}q`);
     setTimeout(speak, 200 + random.waiting(1_500, 10_000));
@@ -122,6 +124,20 @@ async function handle(application: Application, socket: Socket, event: Event): P
       await io.to(detail).except(socket.id).publish("note", `${id}#0`, "");
       reply();
       return;
+    case "mail":
+      await io.to(detail).publish("note", `${id}#0`, padding(random));
+      reply();
+      return;
+    case "quietly":
+      await io.to(detail).except(quietRoom).publish("note", `${id}#0`, "");
+      reply();
+      return;
+    case "bothbut":
+      io.to(application.rooms as string[])
+        .except([socket.id, quietRoom])
+        .emit("note", `${id}#0`, "");
+      reply();
+      return;
     case "throw":
       if (random.chance(0.5)) await pause(random.whole(1, 100));
       throw Object.assign(new Error("no"), { code: "application_error" });
@@ -139,13 +155,22 @@ async function handle(application: Application, socket: Socket, event: Event): P
       await socket.join(detail);
       reply();
       return;
+    case "last":
+    case "after":
+      await joinWith(socket, detail, { from: kind, count: random.whole(0, 12) });
+      reply();
+      return;
+    case "remail":
+      await rejoinMailbox(socket, socket.handshake.auth);
+      reply();
+      return;
     case "leave":
       await socket.leave(detail);
       reply();
       return;
     case "count":
       socket.data["count"] = Number(socket.data["count"] ?? 0) + 1;
-      reply();
+      acknowledge?.(`reply:${id}=${String(socket.data["count"])}`);
       return;
     default:
       throw new Error(`unknown plan ${plan}`);
@@ -164,11 +189,19 @@ export const plans = [
   "self",
   "both",
   "others:",
+  "quietly:",
+  "bothbut",
+  "mail:",
+  "mail:",
   "throw",
   "retry:2",
   "hang",
   "twice",
   "join:",
+  "last:",
+  "after:",
+  "remail",
+  "leave:",
   "leave:",
   "count",
 ] as const;

@@ -13,6 +13,8 @@ type Seen = {
   readonly gaps: Gap[];
   /** Everything up to here was shown, was not for this session, or was reported. */
   passed: number;
+  /** Memberships that began in front of what an earlier one had passed: their history came again. */
+  readonly restarts: Set<Interval>;
 };
 
 export type DeliveryEvidence = {
@@ -125,10 +127,11 @@ class Record {
     if (this.#excepts(entry, session) === "surely")
       this.#report("G2", `${name} was shown to whom it excepts`);
     const elsewhere = this.#elsewhere(session, entry);
-    if (elsewhere !== undefined) this.#report("G2", `${name} was shown in ${elsewhere} as well`);
-    const interval = this.#intervalAt(session, stream, entry);
-    if (interval === undefined) this.#report("G2", `${name} was shown to one who is not a member`);
-    this.#pass({ session, stream, from: offset, to: offset }, `${name} was shown`, interval);
+    const isAgain = this.#members.intervals(session, stream).filter(({ base }) => base < offset).length > 1;
+    if (elsewhere !== undefined && !isAgain) this.#report("G2", `${name} was shown in ${elsewhere} as well`);
+    const intervals = this.#intervalsAt(session, stream, entry);
+    if (intervals.length === 0) this.#report("G2", `${name} was shown to one who is not a member`);
+    this.#pass({ session, stream, from: offset, to: offset }, `${name} was shown`, intervals);
     this.#seenOf(session, stream).shown.add(offset);
   }
 
@@ -143,10 +146,9 @@ class Record {
     const low = this.#streams.low(stream);
     if (to >= low) this.#report("G3", `${name}, but ${low} is still there`);
     if (from > to) this.#report("G3", `${name}, which is none`);
-    const intervals = this.#members.intervals(session, stream);
-    const interval = intervals.findLast(({ base }) => base < from);
-    if (interval === undefined) this.#report("G3", `${name}, and is not a member`);
-    this.#pass({ session, stream, from, to }, name, interval);
+    const intervals = this.#members.intervals(session, stream).filter(({ base }) => base < from);
+    if (intervals.length === 0) this.#report("G3", `${name}, and is not a member`);
+    this.#pass({ session, stream, from, to }, name, intervals);
     this.#seenOf(session, stream).gaps.push({ from, to });
   }
 
@@ -154,13 +156,26 @@ class Record {
   #pass(
     { session, stream, from, to }: Gap & { readonly session: string; readonly stream: number },
     name: string,
-    interval: Interval | undefined,
+    intervals: readonly Interval[],
   ): void {
     const seen = this.#seenOf(session, stream);
-    if (from <= seen.passed) this.#report("G2", `${name} after ${seen.passed}`);
-    const start = Math.max(seen.passed, interval?.base ?? from - 1);
-    const missing = this.#missing(session, stream, { from: start + 1, to: from - 1 });
-    if (missing !== undefined) this.#report("G2", `${name} without ${placeName(missing)}`);
+    if (from <= seen.passed) {
+      // Whoever leaves a room and joins it with history is shown that history, again if need be.
+      const restart = this.#members
+        .intervals(session, stream)
+        .slice(1)
+        .find((again) => again.base < from && !seen.restarts.has(again));
+      if (restart === undefined) this.#report("G2", `${name} after ${seen.passed}`);
+      else seen.restarts.add(restart);
+      seen.passed = restart?.base ?? seen.passed;
+    }
+    // What a membership is still shown after the next one has begun may be of either.
+    const gaps = intervals.map(({ base }) =>
+      this.#missing(session, stream, { from: Math.max(seen.passed, base) + 1, to: from - 1 }),
+    );
+    const [missing] = gaps;
+    if (missing !== undefined && !gaps.includes(undefined))
+      this.#report("G2", `${name} without ${placeName(missing)}`);
     seen.passed = Math.max(seen.passed, to);
   }
 
@@ -188,8 +203,9 @@ class Record {
     const connectedAt = this.#connectedAt.get(page) ?? 0;
     for (const entry of this.#published.get(event) ?? []) {
       const { stream, offset, at } = entry;
-      const interval = this.#intervalAt(session, stream, entry);
+      const interval = this.#intervalsAt(session, stream, entry).at(-1);
       if (at <= connectedAt || interval === undefined || interval.to !== undefined) continue;
+      if (offset <= interval.head) continue;
       const missing = this.#missing(session, stream, { from: offset, to: offset });
       if (missing !== undefined)
         this.#report("G2", `${page} got the answer to ${event} before ${placeName(missing)}`);
@@ -244,11 +260,11 @@ class Record {
     return place?.join(":");
   }
 
-  /** The membership under which an entry may be shown. */
-  #intervalAt(session: string, stream: number, { offset, at }: Stored): Interval | undefined {
+  /** The memberships under which an entry may be shown. */
+  #intervalsAt(session: string, stream: number, { offset, at }: Stored): readonly Interval[] {
     return this.#members
       .intervals(session, stream)
-      .findLast(
+      .filter(
         ({ base, to, leftAt }) =>
           offset > base && (to === undefined || offset <= to || at <= leftAt + leaveHeardMs),
       );
@@ -257,7 +273,12 @@ class Record {
   #seenOf(session: string, stream: number): Seen {
     const streams = this.#seen.get(session) ?? new Map<number, Seen>();
     this.#seen.set(session, streams);
-    const seen = streams.get(stream) ?? { shown: new Set<number>(), gaps: [], passed: 0 };
+    const seen = streams.get(stream) ?? {
+      shown: new Set<number>(),
+      gaps: [],
+      passed: 0,
+      restarts: new Set<Interval>(),
+    };
     streams.set(stream, seen);
     return seen;
   }

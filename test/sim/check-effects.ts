@@ -97,6 +97,8 @@ function expectedParts(plan: string, rooms: readonly string[], session: string):
   const key = roomKey("/", room);
   switch (kind) {
     case "publish":
+    case "mail":
+    case "quietly":
     case "others":
       return [[key]];
     case "emit":
@@ -106,6 +108,7 @@ function expectedParts(plan: string, rooms: readonly string[], session: string):
     case "self":
       return [[roomKey("/", session)]];
     case "both":
+    case "bothbut":
       return [rooms.map((name) => roomKey("/", name))];
     default:
       return [];

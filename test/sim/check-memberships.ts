@@ -7,6 +7,8 @@ import type { Fact } from "./history.ts";
 /** From where to where a session was a member; `to` is undefined while it is. */
 export type Interval = {
   readonly base: number;
+  /** Where the stream stood; what is in front of it is history. */
+  readonly head: number;
   readonly consumer: string;
   readonly joinedAt: number;
   to: number | undefined;
@@ -54,13 +56,13 @@ export class Memberships {
     if (this.#intervals.has(session)) this.#report("G6", `session ${session} was opened twice`);
     const head = this.#streams.head(stream);
     if (base !== head) this.#report("G2", `session ${session} begins at ${base} where the head is ${head}`);
-    this.#begin(session, stream, { base, consumer: "", joinedAt: at });
+    this.#begin(session, stream, { base, head, consumer: "", joinedAt: at });
   }
 
   /** A session is a member of its own room from its beginning. */
   ownRoom(session: string, stream: number): void {
     if (this.intervals(session, stream).length === 0)
-      this.#begin(session, stream, { base: 0, consumer: "", joinedAt: 0 });
+      this.#begin(session, stream, { base: 0, head: 0, consumer: "", joinedAt: 0 });
   }
 
   joined(fact: Joined, at: number): void {
@@ -85,7 +87,7 @@ export class Memberships {
       this.#report("G2", `${name}, and reads with the cursor of ${consumer || "nobody"}`);
     const expected = this.#baseOf(fact);
     if (base !== expected) this.#report("G2", `${name} begins behind ${base} instead of ${expected}`);
-    this.#begin(session, stream, { base, consumer, joinedAt: at });
+    this.#begin(session, stream, { base, head: fact.head, consumer, joinedAt: at });
   }
 
   left({ session, room }: Extract<Fact, { kind: "left" }>, at: number): void {

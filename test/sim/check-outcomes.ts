@@ -177,4 +177,19 @@ const certainErrors: Readonly<Record<string, string>> = {
 };
 
 /** A frozen process does not notice that its handler would have been done in time. */
-const takesTime = new Set(["publish", "slow", "both", "others", "join", "leave", "later", "throw"]);
+const takesTime = new Set([
+  "publish",
+  "slow",
+  "both",
+  "others",
+  "join",
+  "leave",
+  "mail",
+  "quietly",
+  "bothbut",
+  "last",
+  "after",
+  "remail",
+  "later",
+  "throw",
+]);

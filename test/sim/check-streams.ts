@@ -81,3 +81,8 @@ export class StoredStreams {
       this.#report("G2", `stream ${stream} was trimmed to ${low}, which is beyond ${allowed}`);
   }
 }
+
+/**
+ * What `retention` says in runs that trim: entries of a room, and of a mailbox that not everybody has read.
+ */
+export const entriesWithTrims = 5;

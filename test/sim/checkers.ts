@@ -2,12 +2,15 @@
 
 import { checkAnswers } from "./check-answers.ts";
 import { checkDelivery } from "./check-delivery.ts";
+import { entriesWithTrims } from "./check-streams.ts";
 import { checkEffects } from "./check-effects.ts";
 import { checkOutcomes } from "./check-outcomes.ts";
+import { checkRewind } from "./check-rewind.ts";
 import { checkRuns } from "./check-runs.ts";
 import { checkSessions } from "./check-sessions.ts";
 import type { History } from "./history.ts";
 import type { Figures } from "./run.ts";
+import { quietRoom } from "./usage.ts";
 import type { World } from "./world.ts";
 
 export type Violation = { readonly guarantee: string; readonly what: string };
@@ -36,7 +39,8 @@ export function check(evidence: Evidence): Violation[] {
   // Two pages with one session show its entries both, until one of them begins a session of its own.
   if (history.of("copied").length === 0) {
     const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
-    checkDelivery({ history, keeping, livePages: pages, exceptedRoom: "" }, report);
+    if (history.of("rewound").length === 0) checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);
+    else checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
     checkSessions(history, report);
   }
   checkBounds(evidence, report);
@@ -72,6 +76,3 @@ function checkBounds({ figures, settled }: Evidence, report: Report): void {
 }
 
 export type Report = (guarantee: string, what: string) => void;
-
-/** What `retention` of a run with trimming says. */
-export const entriesWithTrims = 5;

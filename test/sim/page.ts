@@ -13,6 +13,8 @@ export type Place = Map<string, string>;
 
 export type PageOptions = {
   readonly name: string;
+  /** Stays the same when the page is loaded again. */
+  readonly seat: string;
   readonly owner: Process;
   readonly dialer: Dialer;
   readonly history: History;
@@ -60,7 +62,7 @@ export class Page {
   }
 
   #connect(): Socket {
-    const { dialer, plan, random, place } = this.#options;
+    const { dialer, random, place } = this.#options;
     const persist = place && {
       load: (key: string) => place.get(key) ?? null,
       save: (key: string, text: string) => void place.set(key, text),
@@ -69,7 +71,7 @@ export class Page {
     return io("http://simulated", {
       forceNew: true,
       transports: [pageTransport(dialer)] as never,
-      auth: random.chance(0.8) ? { room: random.pick(plan.rooms) } : {},
+      auth: this.#auth(),
       reconnectionDelay: random.pick([50, 500]),
       reconnectionDelayMax: random.pick([500, 5_000]),
       delivery: {
@@ -77,6 +79,23 @@ export class Page {
         ...(persist === undefined ? {} : { persist }),
       },
     });
+  }
+
+  /**
+   * What the application makes of it is in `application.ts`: rooms that the page joins at every connection.
+   */
+  #auth(): object {
+    const { random, plan, seat } = this.#options;
+    const { mailboxes, sharedCursor, history, quiet } = plan.usage;
+    const room = random.chance(0.8) ? { room: random.pick(plan.rooms) } : {};
+    const from =
+      history && random.chance(0.7)
+        ? { from: random.pick(["last", "after"]), count: random.whole(0, 8) }
+        : {};
+    const mailbox = random.chance(0.7) && mailboxes.length > 0 ? random.pick(mailboxes) : undefined;
+    const consumer = sharedCursor ? "all" : seat;
+    const mail = mailbox === undefined ? {} : { mailbox, consumer };
+    return { ...room, ...from, ...mail, quiet: quiet && random.chance(0.5) };
   }
 
   /** The client looks for a document while it connects, and keeps what it registers there. */
@@ -148,7 +167,9 @@ export class Page {
     if (id === undefined) return;
     const { socket } = this;
     const kind = random.pick(plans);
-    const what = kind.endsWith(":") ? kind + random.pick(plan.rooms) : kind;
+    const { mailboxes } = plan.usage;
+    const isMail = mailboxes.length > 0 && kind === "mail:";
+    const what = kind.endsWith(":") ? kind + random.pick(isMail ? mailboxes : plan.rooms) : kind;
     const text = random.chance(plan.large) ? "y".repeat(random.whole(300, 20_000)) : padding(random);
     const aside = random.chance(plan.aside);
     const wantsReply = kind === "hang" || random.chance(0.7);

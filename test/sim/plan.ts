@@ -2,6 +2,7 @@
 
 import type { EngineName } from "./engines.ts";
 import { Seeded } from "./seeded.ts";
+import { type Usage, usageOf } from "./usage.ts";
 
 export type FaultKind =
   | "reset"
@@ -57,6 +58,7 @@ export type Plan = {
   readonly nodes: number;
   readonly pages: number;
   readonly rooms: readonly string[];
+  readonly usage: Usage;
   readonly eventsPerPage: number;
   readonly durationMs: number;
   readonly faults: readonly FaultKind[];
@@ -101,6 +103,7 @@ export function planOf(seed: number, also: readonly string[], store: EngineName)
     nodes,
     pages: random.whole(1, 4),
     rooms: ["red", "blue", "green"].slice(0, random.whole(1, 3)),
+    usage: usageOf(seed),
     eventsPerPage: random.whole(4, 30),
     durationMs: random.whole(5_000, 60_000),
     faults,

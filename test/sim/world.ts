@@ -1,6 +1,7 @@
 /** One simulated installation: nodes, pages, the network between them and the store behind them. */
 
 import { installApplication } from "./application.ts";
+import { entriesWithTrims } from "./check-streams.ts";
 import { Server } from "../../src/server/index.ts";
 import type { History } from "./history.ts";
 import { Link, type LinkEnd } from "./network.ts";
@@ -101,7 +102,9 @@ export class World {
           ...plan.delivery,
           store: this.store.openFor(process),
           node: name,
-          ...(plan.trims ? { retention: { entriesPerStream: 5 } } : {}),
+          ...(plan.trims
+            ? { retention: { entriesPerStream: entriesWithTrims, mailboxEntries: entriesWithTrims } }
+            : {}),
         },
       });
       const engine = new SimulatedEngine(process, timing);
@@ -114,6 +117,7 @@ export class World {
         history: this.history,
         random: timeline.random.fork(),
         rooms: plan.rooms,
+        mailboxes: plan.usage.mailboxes,
         attempts: this.#attempts,
         isBusy: () => this.busy,
       });
@@ -157,6 +161,7 @@ export class World {
       const dial = (end: LinkEnd, done: (link: Link | undefined) => void) => this.#dial(seat, end, done);
       seat.page = new Page({
         name,
+        seat: seat.name,
         owner,
         dialer: { owner, dial },
         history: this.history,
