@@ -116,7 +116,8 @@ export class SessionAdmission implements io.Admission {
     // Before anything is taken over: an old copy of the client's state must not cost its holder the session.
     const held = delivery.sessions.get(id);
     // Another process may have held the session since; then this one knows nothing of its holder.
-    const verdict = held?.generation === peek.generation ? held.holder.judge(hello.holder) : "goes on";
+    const isHeldHere = held?.generation === peek.generation && peek.node === node;
+    const verdict = isHeldHere ? held.holder.judge(hello.holder) : "goes on";
     if (verdict === "late") return "stale_generation";
     if (verdict === "copy" || held?.continues(hello) === false) return "unknown_session";
     const result = await delivery.store.resumeSession({
@@ -124,6 +125,7 @@ export class SessionAdmission implements io.Admission {
       tokenDigest: digest,
       principal,
       node,
+      above: hello.holder?.generation ?? 0,
       now,
       expiresAt,
     });
@@ -169,7 +171,9 @@ export class SessionAdmission implements io.Admission {
       io.supersede(old.socket);
     }
     // Where no session may wait without a connection it has just been evicted, and goes on from the store.
-    if (held !== undefined && !held.ended && held.generation === result.generation - 1) {
+    const { previousGeneration, previousNode } = result;
+    const isHeldHere = held?.generation === previousGeneration && previousNode === delivery.node.id;
+    if (held !== undefined && !held.ended && isHeldHere) {
       delivery.resumed(held);
       held.generation = result.generation;
       Object.assign(held.data, socket.data);

@@ -237,7 +237,7 @@ export class NamespaceDelivery {
   ): Promise<T | undefined> {
     for (;;) {
       const { id, generation } = session;
-      const result = await write({ session: id, generation });
+      const result = await write({ session: id, generation, node: this.node.id });
       if (result.ok) return result;
       if (session.generation !== generation) continue;
       this.endSession(session, "moved");

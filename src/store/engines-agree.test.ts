@@ -71,7 +71,11 @@ const session = fc.constantFrom("s1", "s2", "s3");
 const sequence = fc.integer({ min: 1, max: 60 });
 const consumer = fc.constantFrom("me", "you");
 const time = fc.integer({ min: 1000, max: 4000 });
-const fence = fc.record({ session, generation: fc.constantFrom(1, 1, 2, 3) });
+const fence = fc.record({
+  session,
+  generation: fc.constantFrom(1, 1, 2, 3),
+  node: fc.constantFrom("aaa", "bbb"),
+});
 const from = fc.oneof(
   fc.constant({ kind: "head" } as const),
   fc.record({ kind: fc.constant("last" as const), count: fc.integer({ min: 0, max: 5 }) }),

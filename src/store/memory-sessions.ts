@@ -52,7 +52,7 @@ export class MemorySessions {
   /** Returns the session when the caller still holds it. */
   held(fence: Fence): MemorySession | undefined {
     const session = this.#sessions.get(fence.session);
-    return session?.generation === fence.generation ? session : undefined;
+    return session?.generation === fence.generation && session.node === fence.node ? session : undefined;
   }
 
   /** Returns undefined when the id is taken. */
@@ -76,8 +76,8 @@ export class MemorySessions {
   }
 
   resume(session: MemorySession, request: ResumeRequest): ResumedSession {
-    const previousNode = session.node;
-    session.generation += 1;
+    const { node: previousNode, generation: previousGeneration } = session;
+    session.generation = Math.max(session.generation, request.above ?? 0) + 1;
     session.node = request.node;
     session.expiresAt = request.expiresAt;
     const { namespace, session: id } = session.opened;
@@ -90,6 +90,7 @@ export class MemorySessions {
       generation: session.generation,
       data: session.data,
       previousNode,
+      previousGeneration,
       memberships: rooms.flatMap((room) => this.#membership(session, room) ?? []),
       own: own && headOf(own),
       inboxLow: session.inboxLow,

@@ -180,7 +180,13 @@ export type ResumeRequest = {
   readonly session: string;
   readonly tokenDigest: string;
   readonly principal: string | undefined;
+  /** The process that takes the session; two runs of one process have different names. */
   readonly node: string;
+  /**
+   * The last generation that the client knows of. The next one is higher, also when the store has gone back
+   * in time and forgotten it.
+   */
+  readonly above?: number;
   readonly now: number;
   readonly expiresAt: number;
 };
@@ -190,8 +196,9 @@ export type ResumedSession = {
   /** Raised by this call; whoever held a lower one is refused from now on. */
   readonly generation: number;
   readonly data: string;
-  /** The process that held the session before. */
+  /** Who held the session before. */
   readonly previousNode: string;
+  readonly previousGeneration: number;
   readonly memberships: readonly Membership[];
   /** The session's own stream, when something was ever published to it. */
   readonly own: StreamHead | undefined;
@@ -207,8 +214,11 @@ export type ResumeResult =
   | ResumedSession
   | { readonly ok: false; readonly reason: "unknown_session" | "wrong_token" | "wrong_principal" };
 
-/** Names the holder of a session; a write with an older generation is refused. */
-export type Fence = { readonly session: string; readonly generation: number };
+/**
+ * Names the holder of a session; a write of anyone else is refused. The generation alone does not name it:
+ * when the store has gone back in time, generations that it had given out are given out again.
+ */
+export type Fence = { readonly session: string; readonly generation: number; readonly node: string };
 
 export type Fenced<T = { readonly ok: true }> =
   | T

@@ -11,6 +11,7 @@ export type SessionRow = {
   readonly session: string;
   readonly namespace: string;
   generation: number;
+  node: string;
   /** The client has confirmed every outcome below it. */
   inboxLow: number;
   /** Outcomes below it are deleted; never above `inboxLow`. */
@@ -42,6 +43,7 @@ export class SqliteSessions {
       inboxLow: asNumber(cells[3]),
       forgotten: asNumber(cells[4]),
       hasUploads: cells[5] === 1,
+      node: asText(cells[6]),
     };
     this.#bySession.set(session, row);
     return row;
@@ -50,7 +52,7 @@ export class SqliteSessions {
   /** Returns the session when the caller still holds it. */
   held(fence: Fence): SessionRow | undefined {
     const row = this.find(fence.session);
-    return row?.generation === fence.generation ? row : undefined;
+    return row?.generation === fence.generation && row.node === fence.node ? row : undefined;
   }
 
   /** Returns undefined when the id is taken. */
@@ -84,8 +86,12 @@ export class SqliteSessions {
   }
 
   /** Raises the generation and names the new holder. */
-  take(row: SessionRow, holder: { readonly node: string; readonly expiresAt: number }): void {
-    row.generation += 1;
+  take(
+    row: SessionRow,
+    holder: { readonly node: string; readonly above?: number; readonly expiresAt: number },
+  ): void {
+    row.generation = Math.max(row.generation, holder.above ?? 0) + 1;
+    row.node = holder.node;
     this.#statements.take.run(row.generation, holder.node, holder.expiresAt, row.id);
   }
 
@@ -152,7 +158,7 @@ export class SqliteSessions {
 function prepareStatements(database: Database) {
   return prepareAll(database, {
     find: `SELECT s.id, s.namespace, s.generation, i.low, i.forgotten,
-             EXISTS (SELECT 1 FROM chunks c WHERE c.session = s.id)
+             EXISTS (SELECT 1 FROM chunks c WHERE c.session = s.id), s.node
            FROM sessions s JOIN inboxes i ON i.session = s.id WHERE s.session = ?`,
     create: `INSERT INTO sessions
                (session, token_digest, namespace, principal, generation, node, expires_at, data)

@@ -143,6 +143,7 @@ export class SqliteTables {
       generation: session.generation,
       data: stored.data,
       previousNode: stored.node,
+      previousGeneration: stored.generation,
       memberships: this.#memberships.of(session),
       own: own && headOf(own),
       inboxLow: session.inboxLow,

@@ -43,8 +43,9 @@ export function encodeOperation(operation: Operation): WireOperation {
     return [0, keys, payload, at, except, request, scope, sequence, position, strictPayload === true];
   }
   if (operation.kind === "record") {
-    const { session, generation, outcome, inboxLow, data } = operation.request;
-    return [1, session, generation, outcome.sequence, outcome.status, outcome.body, inboxLow, data];
+    const { session, generation, node, outcome, inboxLow, data } = operation.request;
+    const { sequence, status, body } = outcome;
+    return [1, session, generation, node, sequence, status, body, inboxLow, data];
   }
   return [2, operation];
 }
@@ -62,8 +63,8 @@ export function decodeOperation(wire: WireOperation): Operation {
       return { kind: "append", request: { keys, payload, at, ...optional } };
     }
     case 1: {
-      const [, session, generation, sequence, status, body, inboxLow, data] = wire;
-      const request = { session, generation, outcome: { sequence, status, body }, inboxLow };
+      const [, session, generation, node, sequence, status, body, inboxLow, data] = wire;
+      const request = { session, generation, node, outcome: { sequence, status, body }, inboxLow };
       return { kind: "record", request: data === undefined ? request : { ...request, data } };
     }
     case 2:
@@ -116,6 +117,7 @@ type WireRecord = readonly [
   kind: 1,
   session: string,
   generation: number,
+  node: string,
   sequence: number,
   status: Outcome["status"],
   body: string,

@@ -94,7 +94,7 @@ export function inboxContract(makeStore: MakeStore): void {
         { sequence: 1, chunks: 1 },
         { sequence: 2, chunks: 1 },
       ]);
-      const fence = { session: "s", generation };
+      const fence = { session: "s", generation, node: "bbb" };
       await store.putChunk({ ...fence, sequence: 1, index: 1, text: "b" });
       expect(await store.readUpload(fence, 1)).toEqual({ ok: true, text: "ab" });
       await store.record(recordRequest(fence, 1));

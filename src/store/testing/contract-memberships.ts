@@ -95,7 +95,7 @@ export function membershipContract(makeStore: MakeStore): void {
         for (const room of joined) await join(store, fence, room);
       }
       await store.openSession(openRequest("foreign", { namespace: "/other", namespaceKey: "6/other*" }));
-      await join(store, { session: "foreign", generation: 1 }, "x");
+      await join(store, { session: "foreign", generation: 1, node: "aaa" }, "x");
       const withdraw = async (from: string[], except: string[], what: string[]) =>
         [...(await store.withdraw({ namespace: "/", rooms: from, except }, what))].sort();
       expect(await withdraw(["x"], ["quiet"], ["y"])).toEqual(["a"]);

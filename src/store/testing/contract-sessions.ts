@@ -89,6 +89,15 @@ export function sessionContract(makeStore: MakeStore): void {
       expect(await resume(store, "s")).toMatchObject({ generation: 3, previousNode: "bbb" });
     });
 
+    test("G6: a resume goes above the generation that the client knows of", async () => {
+      const store = await make();
+      await open(store, "s");
+      expect(await resume(store, "s", { above: 7 })).toMatchObject({ generation: 8 });
+      expect(await resume(store, "s", { above: 2 })).toMatchObject({ generation: 9 });
+      const fence = { session: "s", generation: 9, node: "bbb" };
+      expect(await store.saveData({ ...fence, data: "1" })).toEqual({ ok: true });
+    });
+
     test("G6: a resume is refused by name", async () => {
       const store = await make();
       await open(store, "s", { principal: "me" });
@@ -129,8 +138,9 @@ export function sessionContract(makeStore: MakeStore): void {
         store.record(recordRequest(old, 1, { inboxLow: 9, data: "old" })),
         store.putChunk({ ...old, sequence: 1, index: 0, text: "old" }),
         store.readUpload(old, 1),
-        store.saveData({ session: "s", generation: 3, data: "ahead" }),
-        store.saveData({ session: "unknown", generation: 1, data: "x" }),
+        store.saveData({ session: "s", generation: 3, node: "bbb", data: "ahead" }),
+        store.saveData({ session: "s", generation: 2, node: "aaa", data: "another holder" }),
+        store.saveData({ session: "unknown", generation: 1, node: "aaa", data: "x" }),
       ]);
       for (const write of writes) expect(write).toEqual({ ok: false, reason: "stale_generation" });
       const resumed = await resume(store, "s");

@@ -50,7 +50,7 @@ export async function open(
   more: Partial<port.OpenRequest> = {},
 ): Promise<port.Fence> {
   await store.openSession(openRequest(session, more));
-  return { session, generation: 1 };
+  return { session, generation: 1, node: openRequest(session, more).node };
 }
 
 export function openRequest(session: string, more: Partial<port.OpenRequest> = {}): port.OpenRequest {

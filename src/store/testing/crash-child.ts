@@ -24,7 +24,7 @@ async function handleEvents(): Promise<never> {
     });
     const body = JSON.stringify(appended.ok && appended.receipts[0]);
     const outcome = { sequence, status: "ok", body } as const;
-    await store.record({ session, generation: Number(generation), outcome, inboxLow: 0 });
+    await store.record({ session, generation: Number(generation), node: "aaa", outcome, inboxLow: 0 });
     process.stdout.write(`${sequence} ${body}\n`);
   }
 }
