@@ -77,6 +77,17 @@ test("G2 an event of two rooms is shown once: after leaving one, before knowing 
   expect(reloaded.handleEntries(0, entries(2, 8, 8, [[3, 4]]))).toHaveLength(1);
 });
 
+test("G2 an event of two rooms is shown once: after the other was joined behind it, left, and joined with history", () => {
+  const positions = new Positions(options);
+  positions.handleOpen(open(1));
+  positions.handleOpen(open(2, { offset: 9 }));
+  expect(positions.handleEntries(0, entries(1, 1, 1, [[2, 8]]))).toHaveLength(1);
+  positions.handleLeave(1);
+  positions.handleLeave(2);
+  positions.handleOpen(open(2, { offset: 7 }));
+  expect(positions.handleEntries(0, entries(2, 8, 8, [[1, 1]]))).toEqual([]);
+});
+
 test("G7 places in rooms that the client does not know are forgotten, the oldest first", () => {
   const positions = new Positions(options);
   positions.handleOpen(open(1));

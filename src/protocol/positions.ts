@@ -40,8 +40,8 @@ export class Positions {
   readonly #streams = new Map<number, Stream>();
   /**
    * Places in other streams of events that were already shown: an event published to several rooms is shown
-   * once. Needed only for streams that the client does not know yet, or left since; where it knows both,
-   * their positions say the same. Bounded; the oldest are forgotten first.
+   * once. Needed for streams that the client does not know yet, joined behind the place, or left since; where
+   * it was shown both, their positions say the same. Bounded; the oldest are forgotten first.
    */
   readonly #elsewhere = new Set<string>();
   readonly #options: PositionsOptions;
@@ -255,9 +255,8 @@ export class Positions {
     });
   }
 
+  /** Also where a known stream stands further on: it may be left, and joined again in front of the place. */
   #remember(stream: number, offset: number): void {
-    const known = this.#streams.get(stream);
-    if (known !== undefined && known.offset >= offset) return;
     this.#elsewhere.add(place(stream, offset));
     if (this.#elsewhere.size <= this.#options.elsewhereLimit) return;
     for (const oldest of this.#elsewhere) {
