@@ -7,6 +7,7 @@ test("an empty environment gives a server that only this machine can reach", () 
   expect(configuration).toEqual({
     port: 3000,
     host: "127.0.0.1",
+    workers: 0,
     store: "sqlite:data/holdfast.db",
     chatDatabase: "data/chat.db",
     node: undefined,
@@ -14,6 +15,8 @@ test("an empty environment gives a server that only this machine can reach", () 
     sessionLifeMs: 24 * 3_600_000,
     logLevel: "info",
     drainLeadMs: 0,
+    drainBatchSize: 25,
+    drainBatchIntervalMs: 250,
     shutdownTimeoutMs: 20_000,
   });
   expect(Object.isFrozen(configuration)).toBe(true);
@@ -35,6 +38,15 @@ test("values are taken, and an empty variable counts as unset", () => {
     node: "a0Z",
     logLevel: "info",
   });
+});
+
+test("workers are counted in cores, and need a store that they can share", () => {
+  const workersOf = (text: string) => readConfiguration({ HOLDFAST_WORKERS: text }, 4).workers;
+  expect([workersOf(""), workersOf("max"), workersOf("1"), workersOf("4")]).toEqual([0, 4, 1, 4]);
+  for (const wrong of ["5", "0", "all", "-1", "1.5"]) {
+    expect(() => workersOf(wrong)).toThrow(`HOLDFAST_WORKERS is ${JSON.stringify(wrong)}`);
+  }
+  expect(() => readConfiguration({ HOLDFAST_WORKERS: "1", HOLDFAST_STORE: "memory:" }, 4)).toThrow("share");
 });
 
 test("what Kubernetes sets for a service named holdfast is not taken for a mistyped setting", () => {

@@ -2,6 +2,8 @@
  * Everything that a deployment may set, read from the environment once and refused by name when it is wrong.
  */
 
+import { availableParallelism } from "node:os";
+
 export const settings = {
   PORT: {
     fallback: "3000",
@@ -14,6 +16,13 @@ export const settings = {
     meaning:
       "Address to listen on. The default answers this machine only; a container or a server " +
       "needs `0.0.0.0` or `::`.",
+  },
+  HOLDFAST_WORKERS: {
+    fallback: "",
+    allowed: "`max` (one for each core), a whole number from 1 to the number of cores, or nothing",
+    meaning:
+      "Worker processes behind one primary, which hands them the connections, replaces those that die, " +
+      "and exchanges all of them on SIGHUP. Empty: one process that does everything.",
   },
   HOLDFAST_STORE: {
     fallback: "sqlite:data/holdfast.db",
@@ -59,6 +68,18 @@ export const settings = {
       "Milliseconds between `/readyz` turning 404 and the first closed connection. Behind a " +
       "load balancer: a little more than the time it takes to notice.",
   },
+  HOLDFAST_DRAIN_BATCH_SIZE: {
+    fallback: "25",
+    allowed: "a whole number from 1 to 100000",
+    meaning:
+      "Connections that a process lets go together; more, where there are too many for half of the " +
+      "shutdown timeout.",
+  },
+  HOLDFAST_DRAIN_BATCH_INTERVAL_MS: {
+    fallback: "250",
+    allowed: "a whole number from 0 to 60000",
+    meaning: "Milliseconds between two such batches.",
+  },
   HOLDFAST_SHUTDOWN_TIMEOUT_MS: {
     fallback: "20000",
     allowed: "a whole number from 100 to 600000",
@@ -84,7 +105,10 @@ export class ConfigurationError extends Error {
  * Reads `environment` into a frozen object. An empty variable counts as unset, because compose files and unit
  * files cannot express "unset" otherwise. Throws a `ConfigurationError` that names every wrong value.
  */
-export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
+export function readConfiguration(
+  environment: Readonly<Record<string, string | undefined>>,
+  cores: number = availableParallelism(),
+): Configuration {
   const problems: string[] = [];
 
   /**
@@ -108,6 +132,10 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   const configuration = {
     port: read("PORT", wholeNumber(0, 65_535)),
     host: read("HOST", (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined)),
+    workers: read("HOLDFAST_WORKERS", (text) => {
+      if (text === "") return 0;
+      return text === "max" ? cores : wholeNumber(1, cores)(text);
+    }),
     store: read("HOLDFAST_STORE", (text) => (/^(sqlite:.+|memory:)$/.test(text) ? text : undefined)),
     chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
     node:
@@ -116,8 +144,13 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
     sessionLifeMs: read("HOLDFAST_SESSION_HOURS", wholeNumber(1, 8760)) * hourMs,
     logLevel: read("HOLDFAST_LOG_LEVEL", (text) => logLevels.find((level) => level === text)),
     drainLeadMs: read("HOLDFAST_DRAIN_LEAD_MS", wholeNumber(0, 600_000)),
+    drainBatchSize: read("HOLDFAST_DRAIN_BATCH_SIZE", wholeNumber(1, 100_000)),
+    drainBatchIntervalMs: read("HOLDFAST_DRAIN_BATCH_INTERVAL_MS", wholeNumber(0, 60_000)),
     shutdownTimeoutMs: read("HOLDFAST_SHUTDOWN_TIMEOUT_MS", wholeNumber(100, 600_000)),
   };
+  if (configuration.workers > 0 && configuration.store.startsWith("memory:")) {
+    problems.push('HOLDFAST_WORKERS needs a store that processes share; HOLDFAST_STORE is "memory:".');
+  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return Object.freeze(configuration);
 }
@@ -156,6 +189,8 @@ export type Setting = {
 export type Configuration = {
   readonly port: number;
   readonly host: string;
+  /** 0: one process without a primary. */
+  readonly workers: number;
   readonly store: string;
   readonly chatDatabase: string;
   /** Undefined: the server draws one. */
@@ -164,5 +199,7 @@ export type Configuration = {
   readonly sessionLifeMs: number;
   readonly logLevel: (typeof logLevels)[number];
   readonly drainLeadMs: number;
+  readonly drainBatchSize: number;
+  readonly drainBatchIntervalMs: number;
   readonly shutdownTimeoutMs: number;
 };

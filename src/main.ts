@@ -1,17 +1,13 @@
-/**
- * One process: reads the environment, builds HTTP server, Socket.IO server and application, listens, and ends
- * in order.
- */
+/** Reads the environment and becomes a single process, a primary with workers, or one of those workers. */
 
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { setTimeout as wait } from "node:timers/promises";
-import { Server } from "holdfast";
+import cluster from "node:cluster";
+import { randomBytes } from "node:crypto";
 import pino from "pino";
-import { attachApplication, pageDirectory } from "./app/index.ts";
+import { Primary } from "./cluster/primary.ts";
+import { WorkerFailed } from "./cluster/worker-pool.ts";
+import { joinCluster, notifyReady } from "./cluster/worker.ts";
 import { type Configuration, ConfigurationError, readConfiguration } from "./configuration.ts";
-import { Health } from "./http/health.ts";
-import { securityHeaders, staticFiles } from "./http/static-files.ts";
+import { ServingProcess } from "./serve.ts";
 
 const configuration = configurationOrExit();
 const log = pino(
@@ -19,84 +15,84 @@ const log = pino(
   pino.destination(2),
 );
 
-const health = new Health();
-const page = staticFiles(pageDirectory);
-const httpServer = createServer((request, response) => {
-  if (health.handle(request, response) || page(request, response)) return;
-  response
-    .writeHead(404, { ...securityHeaders, "content-type": "text/plain; charset=utf-8" })
-    .end("Not found.\n");
-});
+async function runAlone(): Promise<void> {
+  const serving = new ServingProcess(configuration, log, { isWorker: false });
+  endOnSignal((signal) => serving.end(signal));
+  await serving.storeReady.catch(exitWithoutStore);
+  const port = await serving.listen().catch((error: unknown) => exitOnStart(listenProblem(error)));
+  announce(port);
+}
 
-const io = new Server(httpServer, {
-  delivery: {
-    store: configuration.store,
-    sessionLifeMs: configuration.sessionLifeMs,
-    retention: { entryAgeMs: configuration.retentionMs, mailboxAgeMs: configuration.retentionMs },
-    ...(configuration.node === undefined ? {} : { node: configuration.node }),
-  },
-});
-const detachApplication = attachApplication(io, { chatDatabase: configuration.chatDatabase });
+async function runWorker(): Promise<void> {
+  const serving = new ServingProcess(configuration, log, { isWorker: true });
+  const end = (why: string, lead: boolean) => void serving.end(why, lead).then((code) => process.exit(code));
+  joinCluster(serving.io, (lead) => end("primary", lead));
+  // Ctrl-C reaches the whole process group; it is the primary that says when its workers end.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGHUP", () => undefined);
+  process.on("SIGTERM", () => end("SIGTERM", false));
+  await serving.storeReady.catch(exitWithoutStore);
+  serving.markReady();
+  notifyReady();
+}
 
-io.delivery.on("store_error", ({ error }) => log.error({ error }, "the store refused"));
-io.delivery.on("publish_failed", ({ rooms, event, error }) =>
-  log.error({ rooms, event, error }, "not published"),
-);
-io.delivery.on("refused", ({ session, code, detail }) =>
-  log.warn({ session, code, detail }, "client refused"),
-);
+async function runPrimary(workers: number): Promise<void> {
+  const { host, port, node, drainLeadMs, shutdownTimeoutMs } = configuration;
+  const primary = new Primary({
+    workers,
+    host,
+    port,
+    // One machine is one place to route to; inside it the primary knows where each connection lives.
+    environment: { HOLDFAST_NODE: node ?? randomBytes(3).toString("hex").slice(0, 3) },
+    log,
+    readyTimeoutMs: workerReadyTimeoutMs,
+    drainTimeoutMs: drainLeadMs + shutdownTimeoutMs + workerGraceMs,
+  });
+  endOnSignal(
+    async () => {
+      await primary.end();
+      return 0;
+    },
+    () => primary.pool.kill(),
+  );
+  process.on("SIGHUP", () => void primary.roll().catch(() => undefined));
+  const bound = await primary.start().catch((error: unknown) => {
+    // A worker that refuses to start has said why.
+    if (error instanceof WorkerFailed) {
+      process.stderr.write(`Holdfast did not start: ${error.message}.\n`);
+      process.exit(error.exitCode === 2 ? 2 : 1);
+    }
+    return exitOnStart(listenProblem(error));
+  });
+  announce(bound);
+}
 
-// Listening before the store is open would let clients in whom nothing can be promised.
-await io.delivery.ready.catch((error: unknown) =>
-  exitOnStart(`HOLDFAST_STORE=${configuration.store} cannot be opened: ${messageOf(error)}`),
-);
-httpServer.once("error", (error: NodeJS.ErrnoException) => exitOnStart(listenProblem(error)));
-httpServer.listen(configuration.port, configuration.host, () => {
-  health.readiness = "ready";
-  const { port } = httpServer.address() as AddressInfo;
-  log.info({ port, host: configuration.host, store: configuration.store }, "listening");
-  process.stdout.write(`Holdfast is at ${urlOf(configuration.host, port)}\n`);
-});
+function announce(port: number): void {
+  const { host, store, workers } = configuration;
+  log.info({ port, host, store, workers }, "listening");
+  process.stdout.write(`Holdfast is at ${urlOf(host, port)}\n`);
+}
 
-let isEnding = false;
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.on(signal, () => {
+/** The first signal ends in order, the second one at once. */
+function endOnSignal(
+  end: (signal: NodeJS.Signals) => Promise<number>,
+  abandon = () => undefined as void,
+): void {
+  let isEnding = false;
+  const handle = (signal: NodeJS.Signals) => {
     if (isEnding) {
       log.warn({ signal }, "second signal, exiting at once");
+      abandon();
       process.exit(1);
     }
     isEnding = true;
-    void end(signal);
+    void end(signal).then((code) => process.exit(code));
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, handle);
+  // The process manager pm2 asks this way, where it is told to.
+  process.on("message", (message) => {
+    if (message === "shutdown") handle("SIGTERM");
   });
-}
-
-/**
- * Lets clients and handlers go in order, and exits: 0 when all of it was done, 1 when the time limit cut it
- * short.
- */
-async function end(signal: NodeJS.Signals): Promise<void> {
-  log.info({ signal, clients: io.engine.clientsCount }, "draining");
-  health.readiness = "draining";
-  await wait(configuration.drainLeadMs);
-
-  const limit = setTimeout(() => {
-    log.error({ timeoutMs: configuration.shutdownTimeoutMs }, "shutdown took too long and was cut short");
-    process.exit(1);
-  }, configuration.shutdownTimeoutMs);
-  limit.unref();
-
-  try {
-    // Closes the listening socket only; connections that are open go on until they are let go in order.
-    httpServer.close();
-    await io.delivery.close();
-    httpServer.closeAllConnections();
-    detachApplication();
-  } catch (error) {
-    log.error({ error }, "shutdown failed");
-    process.exit(1);
-  }
-  log.info("ended");
-  process.exit(0);
 }
 
 function configurationOrExit(): Configuration {
@@ -110,10 +106,14 @@ function configurationOrExit(): Configuration {
   }
 }
 
+function exitWithoutStore(error: unknown): never {
+  return exitOnStart(`HOLDFAST_STORE=${configuration.store} cannot be opened: ${messageOf(error)}`);
+}
+
 /** What stopped the start, and what to do about it. */
-function listenProblem(error: NodeJS.ErrnoException): string {
+function listenProblem(error: unknown): string {
   const { host, port } = configuration;
-  switch (error.code) {
+  switch ((error as NodeJS.ErrnoException).code) {
     case "EADDRINUSE":
       return (
         `Port ${port} on ${host} is in use by another process (perhaps an earlier start of this one).\n` +
@@ -125,7 +125,7 @@ function listenProblem(error: NodeJS.ErrnoException): string {
     case "ENOTFOUND":
       return `HOST=${host} is not an address of this machine. Try 127.0.0.1, or 0.0.0.0 for all of them.`;
     default:
-      return `Cannot listen on ${host} port ${port}: ${error.message}`;
+      return `Cannot listen on ${host} port ${port}: ${messageOf(error)}`;
   }
 }
 
@@ -143,3 +143,12 @@ function urlOf(host: string, port: number): string {
   if (["127.0.0.1", "::1", "0.0.0.0", "::"].includes(host)) return `http://localhost:${port}`;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
+
+/** Opening a large store takes a second or two. */
+const workerReadyTimeoutMs = 30_000;
+/** Beyond what a worker takes to end in order. */
+const workerGraceMs = 5_000;
+
+if (cluster.isWorker) await runWorker();
+else if (configuration.workers > 0) await runPrimary(configuration.workers);
+else await runAlone();

@@ -81,9 +81,8 @@ test("G1 G4 handlers finish and are answered, and what comes meanwhile waits for
   await until(() => ran.length === 1, { what: "the handler to run" });
   const closing = house.server.delivery.close();
   // The drain has begun once nobody new is let in.
-  await until(async () => (await fetch(`${house.url}/socket.io/?EIO=4&transport=polling`)).status === 503, {
-    what: "new connections to be refused",
-  });
+  const handshake = `${house.url}/socket.io/?EIO=4&transport=polling`;
+  await until(async () => (await fetch(handshake)).status === 503, { what: "new ones to be refused" });
   const second = socket.emitWithAck("slow", "second");
   let settled = false;
   void second.then(() => {
@@ -99,9 +98,7 @@ test("a handler that takes too long is not waited for", async () => {
   const house = await open((socket) => socket.on("never", () => new Promise(() => undefined)));
   const socket = await client(house, ["websocket"]);
   socket.emit("never");
-  await until(async () => (await house.server.delivery.figures()).runningHandlers === 1, {
-    what: "it to run",
-  });
+  await handlerRuns(house);
   await house.server.delivery.close({ handlersTimeoutMs: 50 });
   await until(() => !socket.connected, { what: "the client to be let go" });
   expect(socket.delivery.pending).toBe(1);
@@ -112,9 +109,7 @@ test("new connections are refused with 503 and the time to come back, on both tr
   const house = await open((socket) => socket.on("slow", (done: () => void) => void (finish = done)));
   const socket = await client(house, ["polling"]);
   socket.emit("slow", () => undefined);
-  await until(async () => (await house.server.delivery.figures()).runningHandlers === 1, {
-    what: "it to run",
-  });
+  await handlerRuns(house);
   const closing = house.server.delivery.close();
   const polling = await fetch(`${house.url}/socket.io/?EIO=4&transport=polling`);
   expect([polling.status, polling.headers.get("retry-after")]).toEqual([503, "1"]);
@@ -127,13 +122,19 @@ test("new connections are refused with 503 and the time to come back, on both tr
   await closing;
 });
 
+function handlerRuns({ server }: House): Promise<unknown> {
+  const runs = async () => (await server.delivery.figures()).runningHandlers === 1;
+  return until(runs, { what: "the handler to run" });
+}
+
 /** What a WebSocket handshake is answered. */
 function upgrade(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () =>
       socket.write(
         "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n" +
-          "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+          "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
       ),
     );
     let text = "";

@@ -44,7 +44,7 @@ test("an entry of another process is announced with all that its members need", 
   expect(b.entries[0]).toMatchObject({ stream, offset, epoch, except: ["quiet"], request: "n01.1" });
 });
 
-test("a hint is enough, and so is a batch of our own: theirs come first, in the order of commits", async () => {
+test("a hint is enough, and so is a batch of our own: theirs come first, in commit order", async () => {
   const file = newFile();
   const [a, b] = [await openOn(file, never), await openOn(file, never)];
   await append(a.store, "room", "a1");
@@ -57,7 +57,7 @@ test("a hint is enough, and so is a batch of our own: theirs come first, in the 
   expect(a.heard).toEqual(["us a1", "us a2", "others b1", "us a3"]);
 });
 
-test("G2 four processes that append at the same time announce all of it, each entry of others once", async () => {
+test("G2 four processes that append at the same time all announce all of it, once", async () => {
   const file = newFile();
   const stores = [];
   for (let index = 0; index < 4; index++) stores.push(await openOn(file, 5));

@@ -1,0 +1,120 @@
+/** One process that serves clients, by itself or as a worker: HTTP server, Socket.IO server, application. */
+
+import { createServer, type Server as HttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as wait } from "node:timers/promises";
+import { createAdapter } from "@socket.io/cluster-adapter";
+import { Server } from "holdfast";
+import type { Logger } from "pino";
+import { attachApplication, pageDirectory } from "./app/index.ts";
+import type { Configuration } from "./configuration.ts";
+import { Health } from "./http/health.ts";
+import { securityHeaders, staticFiles } from "./http/static-files.ts";
+
+export class ServingProcess {
+  readonly io: Server;
+  readonly #http: HttpServer;
+  readonly #health = new Health();
+  readonly #configuration: Configuration;
+  readonly #log: Logger;
+  readonly #detachApplication: () => void;
+  #ending: Promise<number> | undefined;
+
+  constructor(configuration: Configuration, log: Logger, how: { readonly isWorker: boolean }) {
+    this.#configuration = configuration;
+    this.#log = log;
+    const page = staticFiles(pageDirectory);
+    this.#http = createServer((request, response) => {
+      if (this.#health.handle(request, response) || page(request, response)) return;
+      response
+        .writeHead(404, { ...securityHeaders, "content-type": "text/plain; charset=utf-8" })
+        .end("Not found.\n");
+    });
+    const { store, sessionLifeMs, retentionMs, node, chatDatabase } = configuration;
+    this.io = new Server(this.#http, {
+      // What is not stored, volatile events above all, reaches the other workers through the primary.
+      ...(how.isWorker ? { adapter: createAdapter() } : {}),
+      delivery: {
+        store,
+        sessionLifeMs,
+        retention: { entryAgeMs: retentionMs, mailboxAgeMs: retentionMs },
+        ...(node === undefined ? {} : { node }),
+      },
+    });
+    this.#detachApplication = attachApplication(this.io, { chatDatabase });
+    this.#logReports();
+  }
+
+  /** Fulfils when the store is open; before that clients would be let in whom nothing can be promised. */
+  get storeReady(): Promise<void> {
+    return this.io.delivery.ready;
+  }
+
+  /** Takes clients on a port of its own. Returns the port; rejects with Node's error. */
+  async listen(): Promise<number> {
+    const { host, port } = this.#configuration;
+    await new Promise<void>((resolve, reject) => {
+      this.#http.once("error", reject);
+      this.#http.listen(port, host, resolve);
+    });
+    this.markReady();
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  /** Readiness says so from now on. */
+  markReady(): void {
+    this.#health.readiness = "ready";
+  }
+
+  /**
+   * Lets clients and handlers go in order. Returns the exit code: 0 when all of it was done, 1 when the time
+   * limit cut it short or something failed. A second call returns what the first one will. Without `lead`,
+   * load balancers get no time to notice.
+   */
+  end(why: string, lead = true): Promise<number> {
+    this.#ending ??= this.#end(why, lead);
+    return this.#ending;
+  }
+
+  async #end(why: string, lead: boolean): Promise<number> {
+    const { drainLeadMs, shutdownTimeoutMs } = this.#configuration;
+    const log = this.#log;
+    log.info({ why, clients: this.io.engine.clientsCount }, "draining");
+    this.#health.readiness = "draining";
+    if (lead) await wait(drainLeadMs);
+    const cut = wait(shutdownTimeoutMs, 1, { ref: false }).then((code) => {
+      log.error({ timeoutMs: shutdownTimeoutMs }, "shutdown took too long and was cut short");
+      return code;
+    });
+    return await Promise.race([this.#letGo(), cut]);
+  }
+
+  async #letGo(): Promise<number> {
+    const { drainBatchSize: batchSize, drainBatchIntervalMs: batchIntervalMs } = this.#configuration;
+    // Half of the time for the clients, the rest for the handlers of the last ones and for the store.
+    const withinMs = this.#configuration.shutdownTimeoutMs / 2;
+    try {
+      // Closes the listening socket only; connections that are open go on until they are let go in order.
+      this.#http.close();
+      await this.io.delivery.close({ batchSize, batchIntervalMs, withinMs, handlersTimeoutMs: withinMs });
+      this.#http.closeAllConnections();
+      this.#detachApplication();
+    } catch (error) {
+      this.#log.error({ error }, "shutdown failed");
+      return 1;
+    }
+    this.#log.info("ended");
+    return 0;
+  }
+
+  #logReports(): void {
+    const log = this.#log;
+    this.io.delivery.on("store_error", ({ error }) => log.error({ error }, "the store refused"));
+    this.io.delivery.on("publish_failed", ({ rooms, event, error }) =>
+      log.error({ rooms, event, error }, "not published"),
+    );
+    this.io.delivery.on("refused", ({ session, code, detail }) =>
+      log.warn({ session, code, detail }, "client refused"),
+    );
+  }
+}
