@@ -127,7 +127,8 @@ export class EventRuns {
     try {
       // Whether its time is up is for the sweep to say, by one clock.
       const peek = await this.#delivery.store.peekSession(id, 0);
-      if (peek?.generation === generation) this.#stalls = Math.max(this.#stalls, stalls);
+      const isHeldHere = peek?.generation === generation && peek.node === this.#delivery.node.id;
+      if (isHeldHere) this.#stalls = Math.max(this.#stalls, stalls);
       // A resume in this very process raises the generation as well, and then the next one asked is right.
       else if (this.#session.generation === generation) this.#delivery.endSession(this.#session, "moved");
     } catch (error) {
