@@ -3,6 +3,7 @@
 import { currentRequest, RetryLater, type Server, type Socket } from "../../src/server/index.ts";
 import type { History } from "./history.ts";
 import { joinAtConnection, joinWith, rejoinMailbox } from "./application-rooms.ts";
+import type { Less } from "./less.ts";
 import type { Seeded } from "./seeded.ts";
 import { quietRoom } from "./usage.ts";
 
@@ -13,6 +14,7 @@ export type Application = {
   readonly node: string;
   readonly history: History;
   readonly random: Seeded;
+  readonly less: Less;
   readonly rooms: readonly string[];
   readonly mailboxes: readonly string[];
   /** How often an event has been run on any node: `retry` handlers give in after some. */
@@ -22,7 +24,7 @@ export type Application = {
 };
 
 export function installApplication(application: Application): void {
-  const { io, history, node, random, rooms } = application;
+  const { io, history, node, random } = application;
   io.on("connection", (socket) => {
     joinAtConnection(socket, socket.handshake.auth);
     socket.on("do", async (id: string, plan: string, _padding: string, acknowledge?: Acknowledge) => {
@@ -37,17 +39,26 @@ export function installApplication(application: Application): void {
       }
     });
   });
-  let count = 0;
   const speak = () => {
     if (!application.isBusy()) return;
-    count += 1;
-    const id = `${node}.${count}`;
-    const target = random.chance(0.2) ? io : io.to(random.pick([...rooms, ...application.mailboxes]));
-    publishing(application, id, target.publish("note", id, padding(random)));
-    if (random.chance(0.3)) askSomeone(application, `${id}q`);
+    speakOnce(application);
     setTimeout(speak, 200 + random.waiting(1_500, 10_000));
   };
   setTimeout(speak, random.whole(100, 1_500));
+}
+
+function speakOnce(application: Application): void {
+  const { io, node, rooms, mailboxes, less } = application;
+  const { turn, happens } = less.next(node);
+  const id = `${node}.${turn}`;
+  const random = application.random.named(id);
+  if (happens) {
+    const target = random.chance(0.2) ? io : io.to(random.pick([...rooms, ...mailboxes]));
+    publishing(application, id, target.publish("note", id, padding(random)));
+  }
+  const asking = application.random.named(`${id}q`);
+  if (asking.chance(0.3) && less.next(`${node}q`).happens)
+    askSomeone({ ...application, random: asking }, `${id}q`);
 }
 
 type Receipted = Promise<{ readonly stream: number; readonly offset: number; readonly epoch: string }>;
@@ -82,11 +93,12 @@ function askSomeone({ io, history, node, random }: Application, id: string): voi
 type Event = { readonly id: string; readonly plan: string; readonly acknowledge: Acknowledge };
 
 async function handle(application: Application, socket: Socket, event: Event): Promise<void> {
-  const { io, random, attempts } = application;
+  const { io, attempts } = application;
   const { id, plan, acknowledge } = event;
   const [kind = "", detail = ""] = plan.split(":");
   const attempt = (attempts.get(id) ?? 0) + 1;
   attempts.set(id, attempt);
+  const random = application.random.named(`${id} ${attempt}`);
   const reply = () => acknowledge?.(`reply:${id}`);
   switch (kind) {
     case "plain":

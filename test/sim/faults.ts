@@ -7,24 +7,29 @@ import type { World } from "./world.ts";
 
 export class Faults {
   readonly #world: World;
-  readonly #random: Seeded;
+  /** Of the fault that is about to happen. */
+  #random: Seeded;
   /** Rare enough that something is achieved in between. */
   #rewindsLeft = 3;
 
   constructor(world: World) {
     this.#world = world;
-    this.#random = world.timeline.random.fork();
-    if (world.plan.faults.length > 0) this.#soon();
+    const { random } = world.timeline;
+    this.#random = random;
+    for (const kind of world.plan.faults) this.#soon(kind, random.named(`fault ${kind}`));
   }
 
-  #soon(): void {
-    const { timeline, plan } = this.#world;
-    timeline.later(this.#random.waiting(plan.faultEveryMs, plan.durationMs), () => {
+  /** Each kind keeps its own time, so that one may be left out without moving the others. */
+  #soon(kind: FaultKind, random: Seeded): void {
+    const { timeline, plan, less, history } = this.#world;
+    const everyMs = plan.faultEveryMs * plan.faults.length;
+    timeline.later(random.waiting(everyMs, plan.durationMs), () => {
       if (!this.#world.busy) return;
-      const kind = this.#random.pick(plan.faults);
-      const detail = this.#happen(kind);
-      if (detail !== undefined) this.#world.history.add({ kind: "fault", what: kind, detail });
-      this.#soon();
+      const { turn, happens } = less.next(kind);
+      this.#random = random.named(String(turn));
+      const detail = happens ? this.#happen(kind) : undefined;
+      if (detail !== undefined) history.add({ kind: "fault", what: kind, detail });
+      this.#soon(kind, random);
     });
   }
 

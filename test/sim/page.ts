@@ -19,8 +19,11 @@ export type PageOptions = {
   readonly dialer: Dialer;
   readonly history: History;
   readonly random: Seeded;
+  /** Of who sits before the page, and goes on when it is loaded again. */
+  readonly user: Seeded;
   readonly plan: Plan;
   readonly place: Place | undefined;
+  /** Undefined when nothing is to be emitted. */
   readonly nextId: () => string | undefined;
 };
 
@@ -152,19 +155,20 @@ export class Page {
   }
 
   #emitSoon(): void {
-    const { random, plan } = this.#options;
+    const { user, plan } = this.#options;
     const every = plan.durationMs / plan.eventsPerPage;
     setTimeout(() => {
-      const burst = random.chance(0.2) ? random.whole(2, 8) : 1;
+      const burst = user.chance(0.2) ? user.whole(2, 8) : 1;
       for (let index = 0; index < burst; index++) this.#emit();
       this.#emitSoon();
-    }, 1 + random.waiting(every, plan.durationMs));
+    }, 1 + user.waiting(every, plan.durationMs));
   }
 
   #emit(): void {
-    const { random, plan, history, nextId } = this.#options;
+    const { user, plan, history, nextId } = this.#options;
     const id = nextId();
     if (id === undefined) return;
+    const random = user.named(id);
     const { socket } = this;
     const kind = random.pick(plans);
     const { mailboxes } = plan.usage;

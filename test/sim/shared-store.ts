@@ -16,7 +16,7 @@ import type { Seeded } from "./seeded.ts";
 import type { Process, Timeline } from "./virtual-time.ts";
 
 export type StoreFaults = {
-  readonly latencyMs: () => number;
+  readonly latencyMs: (owner: Process) => number;
   /** What other nodes hear of a commit: probabilities per node and commit. */
   readonly announcementLost: number;
   readonly announcementLate: number;
@@ -28,6 +28,8 @@ type Listener = Parameters<Store["onCommitted"]>[0];
 export class SharedStore {
   readonly #timeline: Timeline;
   readonly #history: History;
+  /** Of each process, so that what one of them does shifts nothing for the others. */
+  readonly #randoms = new Map<Process, Seeded>();
   readonly #random: Seeded;
   readonly #engine: RewindableEngine;
   faults: StoreFaults;
@@ -106,10 +108,10 @@ export class SharedStore {
     return new Promise((resolve, reject) => {
       if (!owner.output()) return;
       const { now } = this.#timeline;
-      const delayMs = Math.max(this.faults.latencyMs(), this.slowUntil - now);
+      const delayMs = Math.max(this.faults.latencyMs(owner), this.slowUntil - now);
       this.#timeline.later(delayMs, () => {
-        const backMs = this.faults.latencyMs();
-        if (!owner.alive && this.#random.chance(0.5)) return;
+        const backMs = this.faults.latencyMs(owner);
+        if (!owner.alive && this.#randomOf(owner).chance(0.5)) return;
         if (this.#timeline.now < this.refusesUntil) {
           const error = new DeliveryError("store_unavailable", { detail: "simulated" });
           this.#timeline.for(owner, backMs, () => reject(error));
@@ -144,16 +146,21 @@ export class SharedStore {
     for (const [node, listener] of this.#listeners) {
       if (node === publisher || !node.alive) continue;
       const { announcementLost, announcementLate, announcementTwice } = this.faults;
-      const times = this.#random.chance(announcementLost)
-        ? 0
-        : this.#random.chance(announcementTwice)
-          ? 2
-          : 1;
+      const random = this.#randomOf(node);
+      const times = random.chance(announcementLost) ? 0 : random.chance(announcementTwice) ? 2 : 1;
       for (let time = 0; time < times; time++) {
-        const late = this.#random.chance(announcementLate) ? this.#random.waiting(800, 4_000) : 0;
-        this.#timeline.for(node, this.faults.latencyMs() + late, () => listener(entries, "others"));
+        const late = random.chance(announcementLate) ? random.waiting(800, 4_000) : 0;
+        this.#timeline.for(node, this.faults.latencyMs(node) + late, () => listener(entries, "others"));
       }
     }
+  }
+
+  #randomOf(process: Process): Seeded {
+    const known = this.#randoms.get(process);
+    if (known !== undefined) return known;
+    const random = this.#random.named(`store ${process.name}`);
+    this.#randoms.set(process, random);
+    return random;
   }
 
   #note(operation: Operation, result: Result): void {

@@ -23,6 +23,8 @@ export class Process {
   skewMs = 0;
   /** It dies after so many more outputs (packets and commits), in the middle of whatever it is doing. */
   outputsLeft = Number.POSITIVE_INFINITY;
+  /** What its code draws by `Math.random`; made when it first does. */
+  random: Seeded | undefined;
   /** Called when it dies of `outputsLeft`. */
   died: () => void = () => {};
 
@@ -204,7 +206,11 @@ function install(): void {
   Object.assign(require("node:timers") as object, timers);
   Date.now = () => Math.floor(epochMs + running.timeline.now + running.timeline.current.skewMs);
   performance.now = () => running.timeline.now;
-  Math.random = () => running.timeline.random.next();
+  Math.random = () => {
+    const { current, random } = running.timeline;
+    current.random ??= random.named(`process ${current.name}`);
+    return current.random.next();
+  };
   Object.assign(require("node:crypto") as object, {
     randomBytes: (size: number, done?: (error: null, bytes: Buffer) => void) => {
       const bytes = identity(size);

@@ -4,11 +4,13 @@ import { installApplication } from "./application.ts";
 import { entriesWithTrims } from "./check-streams.ts";
 import { Server } from "../../src/server/index.ts";
 import type { History } from "./history.ts";
+import { Less } from "./less.ts";
 import { Link, type LinkEnd } from "./network.ts";
 import { Page, type Place } from "./page.ts";
 import type { Plan } from "./plan.ts";
 import { SharedStore } from "./shared-store.ts";
 import { SimulatedEngine } from "./transports.ts";
+import type { Seeded } from "./seeded.ts";
 import { Process, type Timeline } from "./virtual-time.ts";
 
 export type Node = {
@@ -27,6 +29,10 @@ export type Seat = {
   link: Link | undefined;
   /** Cannot be reached, and reaches nobody, until then. */
   offlineUntil: number;
+  /** The user's: when something is emitted, whichever page is open. */
+  readonly random: Seeded;
+  pagesOpened: number;
+  dials: number;
 };
 
 export class World {
@@ -36,25 +42,33 @@ export class World {
   readonly store: SharedStore;
   readonly nodes: Node[] = [];
   readonly seats: Seat[] = [];
+  /** What is left out of this run. */
+  readonly less: Less;
   /** False in the liveness phase: nothing new is begun. */
   busy = true;
   readonly #attempts = new Map<string, number>();
   #nodesStarted = 0;
-  #pagesOpened = 0;
   #events = 0;
 
-  constructor(plan: Plan, timeline: Timeline, history: History) {
+  constructor(plan: Plan, timeline: Timeline, history: History, less = new Less()) {
     this.plan = plan;
     this.timeline = timeline;
     this.history = history;
-    const random = timeline.random.fork();
+    this.less = less;
+    const { random } = timeline;
+    const latencies = new Map<Process, Seeded>();
+    const latencyMs = (owner: Process) => {
+      const own = latencies.get(owner) ?? random.named(`latency ${owner.name}`);
+      latencies.set(owner, own);
+      return own.next() * plan.storeLatencyMs;
+    };
     this.store = new SharedStore({
       timeline,
       history,
       random,
       engine: plan.store,
       faults: {
-        latencyMs: () => random.next() * plan.storeLatencyMs,
+        latencyMs,
         announcementLost: plan.announcementLost,
         announcementLate: plan.announcementLate,
         announcementTwice: plan.announcementTwice,
@@ -62,9 +76,8 @@ export class World {
     });
     for (let index = 0; index < plan.nodes; index++) this.startNode();
     for (let index = 0; index < plan.pages; index++) {
-      const seat: Seat = { name: `c${index}`, page: undefined, link: undefined, offlineUntil: 0 };
-      this.seats.push(seat);
-      this.openPage(seat, this.timeline.random.chance(0.5) ? new Map() : undefined);
+      const seat = this.#addSeat();
+      this.openPage(seat, seat.random.chance(0.5) ? new Map() : undefined);
     }
   }
 
@@ -81,7 +94,8 @@ export class World {
     this.#nodesStarted += 1;
     const { plan, timeline } = this;
     const process = new Process(name);
-    if (plan.skewMs > 0) process.skewMs = timeline.random.whole(-plan.skewMs, plan.skewMs);
+    if (plan.skewMs > 0)
+      process.skewMs = timeline.random.named(`skew ${name}`).whole(-plan.skewMs, plan.skewMs);
     const node: Node = {
       name,
       process,
@@ -115,7 +129,8 @@ export class World {
         io: server,
         node: name,
         history: this.history,
-        random: timeline.random.fork(),
+        random: timeline.random.named(`application ${name}`),
+        less: this.less,
         rooms: plan.rooms,
         mailboxes: plan.usage.mailboxes,
         attempts: this.#attempts,
@@ -146,17 +161,18 @@ export class World {
         this.timeline.later(0, () => {
           node.process.alive = false;
           for (const link of node.links) link.reset();
-          this.#replaceSoon();
+          this.#replaceSoon(node);
         });
       });
     });
   }
 
   openPage(seat: Seat, place: Place | undefined, from = ""): void {
-    this.#pagesOpened += 1;
-    const name = `${seat.name}p${this.#pagesOpened}`;
+    seat.pagesOpened += 1;
+    const name = `${seat.name}p${seat.pagesOpened}`;
     const owner = new Process(name);
-    this.timeline.for(owner, this.timeline.random.whole(0, 500), () => {
+    const random = this.timeline.random.named(name);
+    this.timeline.for(owner, random.whole(0, 500), () => {
       this.history.add({ kind: "page", page: name, what: "open", from });
       const dial = (end: LinkEnd, done: (link: Link | undefined) => void) => this.#dial(seat, end, done);
       seat.page = new Page({
@@ -165,12 +181,31 @@ export class World {
         owner,
         dialer: { owner, dial },
         history: this.history,
-        random: this.timeline.random.fork(),
+        random,
+        user: seat.random,
         plan: this.plan,
         place,
-        nextId: () => (this.busy ? `e${(this.#events += 1)}` : undefined),
+        nextId: () => this.#nextId(seat),
       });
     });
+  }
+
+  #addSeat(): Seat {
+    const name = `c${this.seats.length}`;
+    const random = this.timeline.random.named(`user ${name}`);
+    const nobody = { page: undefined, link: undefined, offlineUntil: 0, pagesOpened: 0, dials: 0 };
+    const seat: Seat = { name, random, ...nobody };
+    this.seats.push(seat);
+    return seat;
+  }
+
+  /** Of the event that a page is about to emit; undefined when it is not to. */
+  #nextId(seat: Seat): string | undefined {
+    if (!this.busy) return undefined;
+    const { turn, happens } = this.less.next(seat.name);
+    if (!happens) return undefined;
+    this.#events += 1;
+    return `${seat.name}e${turn}`;
   }
 
   /** `saved`: the browser keeps the page's storage, and gives it to the next one. */
@@ -197,10 +232,8 @@ export class World {
     this.timeline.for(page.owner, 0, () => {
       const place = page.copyPlace();
       if (place === undefined || place.size === 0) return;
-      const name = `c${this.seats.length}`;
-      this.history.add({ kind: "copied", page: page.name, seat: name });
-      const other: Seat = { name, page: undefined, link: undefined, offlineUntil: 0 };
-      this.seats.push(other);
+      const other = this.#addSeat();
+      this.history.add({ kind: "copied", page: page.name, seat: other.name });
       this.openPage(other, place);
     });
   }
@@ -231,7 +264,8 @@ export class World {
 
   #dial(seat: Seat, end: LinkEnd, done: (link: Link | undefined) => void): void {
     const { timeline, plan } = this;
-    const { random } = timeline;
+    seat.dials += 1;
+    const random = timeline.random.named(`link ${end.owner.name} ${seat.dials}`);
     const latencyMs = () => plan.latencyMs * (0.5 + random.next());
     const fail = () => void timeline.for(end.owner, latencyMs() * 2, () => done(undefined));
     const able = this.liveNodes.filter(({ draining, engine }) => !draining && engine !== undefined);
@@ -264,11 +298,12 @@ export class World {
       if (tell) link.reset();
       else link.toClient.cut = true;
     }
-    this.#replaceSoon();
+    this.#replaceSoon(node);
   }
 
-  #replaceSoon(): void {
-    this.timeline.later(this.timeline.random.whole(10, 3_000), () => this.startNode());
+  #replaceSoon(node: Node): void {
+    const afterMs = this.timeline.random.named(`after ${node.name}`).whole(10, 3_000);
+    this.timeline.later(afterMs, () => this.startNode());
   }
 }
 

@@ -253,6 +253,10 @@ class Middle extends Seeded {
   override next(): number {
     return 0.5;
   }
+
+  override named(): Seeded {
+    return this;
+  }
 }
 
 function quietTimeline(): Timeline {
