@@ -175,7 +175,7 @@ export class ClientSession {
     this.#limits = welcome.limits;
     this.#positions.handleWelcome(now, welcome.streams);
     for (const frame of welcome.frames) this.handleFrame(now, frame);
-    this.#outbox.handleConnected(now, welcome.limits, welcome.uploads);
+    this.#outbox.handleConnected(now, welcome.limits, welcome.uploads, this.#recorded(welcome.frames));
     this.#collect();
     this.#acknowledge(now);
   }
@@ -318,6 +318,22 @@ export class ClientSession {
     if (!this.#outbox.handleOutcome(now, sequence)) return;
     if (this.#abandoned.delete(sequence)) return;
     this.#outputs.push({ kind: "settle", sequence, outcome });
+  }
+
+  /** The sequences that these frames give the outcome of, as far as the outbox reaches. */
+  #recorded(frames: readonly unknown[]): Set<number> {
+    const recorded = new Set<number>();
+    for (const value of frames) {
+      const frame = wire.decodeServerFrame(value);
+      if (typeof frame === "string") continue;
+      if (frame.kind === "done") {
+        const last = Math.min(frame.last, this.#outbox.next - 1);
+        for (let sequence = Math.max(frame.first, this.#outbox.low); sequence <= last; sequence++)
+          recorded.add(sequence);
+      } else if (frame.kind === "result" || frame.kind === "rejected" || frame.kind === "expired")
+        recorded.add(frame.sequence);
+    }
+    return recorded;
   }
 
   /**

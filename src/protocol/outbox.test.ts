@@ -198,13 +198,13 @@ test("windows: characters in flight, uploads in flight, and one of each always a
     outbox.poll().flatMap((output) => (output.kind === "sent" ? [output.sequence] : []));
   const frame = (length: number) => (sequence: number) => `["ev",${sequence},0,["${"x".repeat(length)}"]]`;
   for (const length of [20, 20, 60, 20]) outbox.add(frame(length), false);
-  outbox.handleConnected(0, { ...limits, chunkCharacters: 100 }, []);
+  outbox.handleConnected(0, { ...limits, chunkCharacters: 100 }, [], new Set());
   expect(sequences()).toEqual([1, 2]);
   outbox.handleOutcome(0, 1);
   expect(sequences()).toEqual([3]);
   const uploads = new Outbox({ lowDelayMs: 10 });
   for (const length of [400, 60, 20]) uploads.add(frame(length), false);
-  uploads.handleConnected(0, limits, []);
+  uploads.handleConnected(0, limits, [], new Set());
   expect(uploads.poll().flatMap((output) => (output.kind === "sent" ? [output.sequence] : []))).toEqual([1]);
   uploads.handleOutcome(0, 1);
   expect(uploads.poll().flatMap((output) => (output.kind === "sent" ? [output.sequence] : []))).toEqual([
@@ -217,11 +217,11 @@ test("a retry delay does not outlive its connection, and nothing is sent out of 
   const outbox = new Outbox({ lowDelayMs: 10 });
   const frame = (sequence: number) => `["ev",${sequence},0,["${"x".repeat(20)}"]]`;
   for (let index = 0; index < 3; index++) outbox.add(frame, false);
-  outbox.handleConnected(0, limits, []);
+  outbox.handleConnected(0, limits, [], new Set());
   outbox.handleAgain(0, 3, 50);
   expect(outbox.nextTimeout()).toBe(50);
   outbox.handleDisconnected();
-  outbox.handleConnected(1, { ...limits, windowCharacters: 10 }, []);
+  outbox.handleConnected(1, { ...limits, windowCharacters: 10 }, [], new Set());
   outbox.poll();
   // The third has not had its turn on this connection: an "again" for it changes nothing either.
   outbox.handleAgain(1, 3, 0);
@@ -254,4 +254,17 @@ test("what the server says of events that are not pending changes nothing", () =
   session.probe(5);
   session.handleTimeout(0);
   expect(session.poll()).toEqual([]);
+});
+
+test("G1: a settled event that the server has forgotten takes its turn, so that those behind it are taken", () => {
+  const outbox = new Outbox({ lowDelayMs: 10 });
+  const frames = () => outbox.poll().flatMap((output) => (output.kind === "transmit" ? [output.frame] : []));
+  outbox.handleConnected(0, limits, [], new Set());
+  for (let count = 0; count < 4; count++) outbox.add((sequence) => `["ev",${sequence},0,[]]`, false);
+  outbox.handleOutcome(0, 2);
+  outbox.handleOutcome(0, 3);
+  outbox.handleDisconnected();
+  // The server's storage went back to when it had the outcome of 2, and not yet that of 3.
+  outbox.handleConnected(1, limits, [], new Set([2]));
+  expect(frames()).toEqual(['["ev",1,0,[]]', '["ca",3]', '["ev",4,0,[]]']);
 });

@@ -35,6 +35,11 @@ export class Outbox {
   #uploadCharacters = 0;
   /** Sequences of the uploads that have begun on this connection. Invariant: below the cursor. */
   readonly #uploading = new Set<number>();
+  /**
+   * Settled sequences whose outcome the server of this connection does not know any more: its storage has
+   * gone back in time. They take their turn as given up, because the server takes no event behind a hole.
+   */
+  readonly #forgotten = new Set<number>();
   /** Sequences that wait for their retry delay on this connection. */
   readonly #waiting = new Set<number>();
   #lowSent = 1;
@@ -109,9 +114,18 @@ export class Outbox {
     this.#pump();
   }
 
-  handleConnected(now: number, limits: Limits, uploads: readonly (readonly [number, number])[]): void {
+  /** `recorded`: the sequences from `low` on whose outcome the server knows. */
+  handleConnected(
+    now: number,
+    limits: Limits,
+    uploads: readonly (readonly [number, number])[],
+    recorded: ReadonlySet<number>,
+  ): void {
     this.#forgetConnection();
     this.#limits = limits;
+    for (let sequence = this.#low; sequence < this.#next; sequence++) {
+      if (!this.#items.has(sequence) && !recorded.has(sequence)) this.#forgotten.add(sequence);
+    }
     const stored = new Map(uploads);
     for (const item of this.#items.values()) {
       item.counted = 0;
@@ -258,6 +272,7 @@ export class Outbox {
     this.#inFlightCharacters = 0;
     this.#uploadCharacters = 0;
     this.#uploading.clear();
+    this.#forgotten.clear();
     this.#waiting.clear();
   }
 
@@ -291,7 +306,7 @@ export class Outbox {
       if (item !== undefined) {
         if (!this.#fits(item, limits)) break;
         this.#start(item, limits);
-      }
+      } else if (this.#forgotten.has(this.#cursor)) this.#transmit(clientFrame.cancel(this.#cursor));
       this.#cursor += 1;
     }
     for (const sequence of this.#uploading) {
