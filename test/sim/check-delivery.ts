@@ -84,6 +84,9 @@ class Record {
         this.#sessionOfPage.set(fact.page, fact.session);
         this.#connectedAt.set(fact.page, at);
         return;
+      case "resumed":
+        this.#resumed(fact.session);
+        return;
       case "cursor":
         this.#cursor(fact);
         return;
@@ -105,10 +108,20 @@ class Record {
         const interval = intervals.at(-1);
         if (interval === undefined || interval.to !== undefined) continue;
         const head = this.#streams.head(stream);
-        const missing = this.#missing(session, stream, { from: interval.base + 1, to: head });
+        const missing = this.#missing(session, stream, { from: interval.floor + 1, to: head });
         if (missing !== undefined) this.#report("G2", `${session} was never shown ${placeName(missing)}`);
         if (interval.consumer !== "") this.#complete(interval, stream, head);
       }
+    }
+  }
+
+  /** To a client that was away while a room was left and joined again, that is one membership. */
+  #resumed(session: string): void {
+    for (const [stream, intervals] of this.#members.of(session)) {
+      const last = intervals.at(-1);
+      const { passed, restarts } = this.#seenOf(session, stream);
+      if (last !== undefined && intervals.length > 1 && !restarts.has(last))
+        last.floor = Math.max(last.base, passed);
     }
   }
 
