@@ -1,17 +1,19 @@
 /**
  * `npm run sim -- --seeds N [--from S]` runs seeds, `npm run sim -- --seed S` one of them with its whole
  * story. The last line is JSON: `seeds`, `events`, `violations`, `virtualHours`. Exit code 1 when a guarantee
- * is broken.
+ * is broken. `npm run sim -- --mutants [NAME]` runs deliberate faults instead; exit code 1 when the checkers
+ * miss one.
  */
 
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { EngineName } from "./engines.ts";
+import { printMutants } from "./mutant-runs.ts";
 import { narrateFailure } from "./narration.ts";
 import { runSeeds, type SeedReport } from "./seed-runs.ts";
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
@@ -20,9 +22,14 @@ const { values } = parseArgs({
     also: { type: "string", default: "" },
     /** `memory`, or `sqlite`: the real engine on a temporary file, with the same history. */
     store: { type: "string", default: "memory" },
+    /** Deliberate faults; with a name after it, those that have the name in theirs. */
+    mutants: { type: "boolean", default: false },
     jobs: { type: "string", default: String(Math.min(8, availableParallelism())) },
   },
+  allowPositionals: true,
 });
+
+if (values.mutants) process.exit(await printMutants(positionals[0] ?? "", number("jobs")));
 
 const also = values.also === "" ? "" : ` --also ${values.also}`;
 const store = engineName();

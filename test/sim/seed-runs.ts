@@ -26,7 +26,10 @@ export type SeedRuns = {
   readonly also?: string;
   /** Default memory. */
   readonly store?: EngineName;
-  readonly take: (report: SeedReport) => void;
+  /** Name of a deliberate fault, see `mutant.ts`. */
+  readonly mutant?: string;
+  /** `"enough"` ends the worker that has reported. */
+  readonly take: (report: SeedReport) => unknown;
 };
 
 /** Resolves when all seeds have run; rejects when a worker fails or says nothing for too long. */
@@ -40,28 +43,33 @@ export async function runSeeds(runs: SeedRuns): Promise<void> {
 }
 
 function runWorker(
-  { trace = false, also = "", store = "memory", take }: SeedRuns,
+  { trace = false, also = "", store = "memory", mutant, take }: SeedRuns,
   numbers: readonly number[],
 ): Promise<void> {
   const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
-  const child = spawn(process.execPath, [worker, ...numbers.map(String), trace ? "trace" : "", also, store], {
+  const loader = mutant === undefined ? [] : ["--import", mutantLoader(mutant)];
+  const given = [...numbers.map(String), trace ? "trace" : "", also, store];
+  const child = spawn(process.execPath, [...loader, worker, ...given], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  let isEnough = false;
   let last = `none of those from ${numbers[0]}`;
   let left = numbers[1] ?? 0;
   let silence: ReturnType<typeof setTimeout> | undefined;
   const listen = () => {
     clearTimeout(silence);
-    silence = setTimeout(() => child.kill("SIGKILL"), silenceMs);
+    silence = setTimeout(() => child.kill("SIGKILL"), mutant === undefined ? silenceMs : mutantSilenceMs);
   };
   listen();
   const lines = createInterface({ input: child.stdout });
   lines.on("line", (line) => {
+    if (isEnough) return;
     listen();
     const report = JSON.parse(line) as SeedReport;
     last = String(report.seed);
     left -= 1;
-    take(report);
+    isEnough = take(report) === "enough";
+    if (isEnough) child.kill("SIGKILL");
   });
   const end = () => child.kill("SIGKILL");
   process.once("exit", end);
@@ -72,11 +80,19 @@ function runWorker(
       process.off("exit", end);
       const how = code === 0 ? "in the middle of a seed" : `with ${String(signal ?? code)}`;
       // What a run throws after its end is nobody's: the process then ends with nothing left to do.
-      if (code === 0 && left === 0) resolve();
+      if (isEnough || (code === 0 && left === 0)) resolve();
       else reject(new Error(`a worker ended ${how}; its last finished seed is ${last}`));
     });
   });
 }
 
+function mutantLoader(mutant: string): string {
+  const url = new URL("mutant-loader.ts", import.meta.url);
+  url.searchParams.set("mutant", mutant);
+  return url.href;
+}
+
 /** A seed takes some 30 ms, and the largest ones a second. */
 const silenceMs = 120_000;
+/** A run that a mutant keeps from ending is of no use. */
+const mutantSilenceMs = 30_000;
