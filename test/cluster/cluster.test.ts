@@ -1,0 +1,134 @@
+/** Workers of one machine: rolled, killed, and found again by clients on every transport. */
+
+import { expect, test } from "vitest";
+import { Chance } from "../guarantees/seed.ts";
+import { until } from "../harness/until.ts";
+import { Crowd } from "./crowd.ts";
+import { startTree, type Tree } from "./tree.ts";
+
+const workers = 4;
+
+test("G1 G2 four workers, rolled twice and killed five times under load", {
+  timeout: 240_000,
+}, async (context) => {
+  const tree = await startTree(context, { kind: "Holdfast", workers });
+  const crowd = await Crowd.gather(context, {
+    kind: "Holdfast",
+    url: tree.url,
+    clients: 200,
+    roomSize: 10,
+    rate: 200,
+  });
+  crowd.talk();
+  for (let roll = 0; roll < 2; roll++) {
+    const started = performance.now();
+    await tree.roll();
+    await crowd.allConnected();
+    const reconnects = crowd.reconnectsSince(started);
+    expect(reconnects.map(({ length }) => length)).toEqual(Array(200).fill(1));
+    const moments = reconnects.flat();
+    expect(Math.max(...moments) - Math.min(...moments)).toBeGreaterThan(1_000);
+  }
+  const chance = new Chance(context);
+  for (let kill = 0; kill < 5; kill++) {
+    const before = crowd.acknowledged;
+    await tree.killWorker((count) => chance.between(0, count - 1));
+    await until(() => crowd.acknowledged > before + 100, { what: "the talk to go on", deadlineMs: 30_000 });
+  }
+  await crowd.settle();
+  expect(crowd.verdict()).toEqual({ lost: 0, duplicated: 0, reordered: 0 });
+  expect(crowd.acknowledged).toBe(crowd.emitted);
+  expect(crowd.emitted).toBeGreaterThan(1_000);
+});
+
+test("control: stock Socket.IO with its cluster adapter loses messages in one roll", {
+  timeout: 120_000,
+}, async (context) => {
+  const tree = await startTree(context, { kind: "stock", workers: 2 });
+  const crowd = await Crowd.gather(context, {
+    kind: "stock",
+    url: tree.url,
+    clients: 60,
+    roomSize: 10,
+    rate: 200,
+  });
+  crowd.talk();
+  const before = crowd.acknowledged;
+  await until(() => crowd.acknowledged > before + 100, { what: "the talk to begin", deadlineMs: 30_000 });
+  await tree.roll();
+  await crowd.settle();
+  expect(crowd.verdict().lost).toBeGreaterThan(0);
+});
+
+test("a burst of 600 connections spreads over the workers", { timeout: 120_000 }, async (context) => {
+  const tree = await startTree(context, { kind: "Holdfast", workers });
+  const crowd = await Crowd.gather(context, {
+    kind: "Holdfast",
+    url: tree.url,
+    clients: 600,
+    roomSize: 600,
+    rate: 0,
+  });
+  const pids = await Promise.all(
+    crowd.members.map(({ socket }) => socket.timeout(30_000).emitWithAck("where") as Promise<number>),
+  );
+  const counts = [...Map.groupBy(pids, (pid) => pid).values()].map(({ length }) => length);
+  expect(counts.length).toBe(workers);
+  expect(Math.max(...counts) / (600 / workers)).toBeLessThanOrEqual(1.3);
+});
+
+test("G1 G2 SIGKILL of the primary ends its workers, and a restart goes on with nothing lost", {
+  timeout: 120_000,
+}, async (context) => {
+  const tree = await startTree(context, { kind: "Holdfast", workers: 2 });
+  const crowd = await Crowd.gather(context, {
+    kind: "Holdfast",
+    url: tree.url,
+    clients: 30,
+    roomSize: 10,
+    rate: 100,
+  });
+  crowd.talk();
+  await until(() => crowd.acknowledged > 100, { what: "the talk to begin", deadlineMs: 30_000 });
+  const pids = (await tree.workers()).map(({ pid }) => pid);
+  await tree.child.kill("SIGKILL");
+  await until(() => pids.every((pid) => !isAlive(pid)), { what: "the workers to end" });
+  await tree.restart();
+  await crowd.allConnected();
+  await crowd.settle();
+  expect(crowd.verdict()).toEqual({ lost: 0, duplicated: 0, reordered: 0 });
+  expect(crowd.acknowledged).toBe(crowd.emitted);
+});
+
+test("G1 G2 two trees on one file, an old one and its successor", { timeout: 120_000 }, async (context) => {
+  const old = await startTree(context, { kind: "Holdfast", workers: 2, node: "old" });
+  const { file } = old;
+  const successor = await startTree(context, { kind: "Holdfast", workers: 2, node: "new", file });
+  const gather = (tree: Tree) =>
+    Crowd.gather(context, { kind: "Holdfast", url: tree.url, clients: 20, roomSize: 20, rate: 50 });
+  const [left, right] = [await gather(old), await gather(successor)];
+  left.talk();
+  right.talk();
+  await until(() => left.acknowledged > 50 && right.acknowledged > 50, { what: "both to talk" });
+  // The two crowds sit in rooms of one name: what is said in one tree is shown in the other.
+  await left.settle();
+  await right.settle();
+  const said = left.acknowledged + right.acknowledged;
+  for (const { shown } of [...left.members, ...right.members]) {
+    await until(() => shown.length === said, {
+      what: "all of both trees",
+      state: () => `${shown.length} of ${said}`,
+    });
+  }
+  expect(new Set(left.members.map(({ shown }) => shown.join())).size).toBe(1);
+  expect(right.members[0]?.shown).toEqual(left.members[0]?.shown);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

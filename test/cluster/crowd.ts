@@ -1,0 +1,175 @@
+/**
+ * Many clients of one tree that talk in rooms at a steady rate, and the verdict over what each of them was
+ * shown: every member of a room is to be shown every message of it, once, in one order for all.
+ */
+
+import type { Socket } from "socket.io-client";
+import type { Owner } from "../harness/owner.ts";
+import type { Kind } from "../harness/server.ts";
+import { until } from "../harness/until.ts";
+
+export type CrowdOptions = {
+  readonly kind: Kind;
+  readonly url: string;
+  readonly clients: number;
+  readonly roomSize: number;
+  /** Messages a second, of all clients together. */
+  readonly rate: number;
+};
+
+type Member = {
+  readonly number: number;
+  readonly room: string;
+  readonly socket: Socket;
+  /** Ids of messages, in the order in which they were shown. */
+  readonly shown: string[];
+  readonly connectedAt: number[];
+  told: number;
+};
+
+export class Crowd {
+  readonly members: readonly Member[];
+  readonly #options: CrowdOptions;
+  /** Ids of messages that were acknowledged, by room. */
+  readonly #acknowledged = new Map<string, string[]>();
+  #emitted = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  static async gather(owner: Owner, options: CrowdOptions): Promise<Crowd> {
+    const { io } =
+      options.kind === "Holdfast" ? await import("holdfast/client") : await import("socket.io-client");
+    const members = Array.from({ length: options.clients }, (_, number): Member => {
+      const room = `room ${Math.floor(number / options.roomSize)}`;
+      // A third of them polls, a third begins with polling, as browsers do.
+      const transports = [["polling"], ["polling", "websocket"], ["websocket"]][number % 3] as string[];
+      const socket = io(options.url, { forceNew: true, transports, auth: { room } });
+      const member: Member = { number, room, socket, shown: [], connectedAt: [], told: 0 };
+      socket.on("connect", () => member.connectedAt.push(performance.now()));
+      socket.on("said", (id: string) => member.shown.push(id));
+      owner.onTestFinished(() => void socket.disconnect());
+      return member;
+    });
+    const crowd = new Crowd(members, options);
+    await crowd.allConnected();
+    return crowd;
+  }
+
+  constructor(members: readonly Member[], options: CrowdOptions) {
+    this.members = members;
+    this.#options = options;
+  }
+
+  get acknowledged(): number {
+    return [...this.#acknowledged.values()].reduce((sum, ids) => sum + ids.length, 0);
+  }
+
+  get emitted(): number {
+    return this.#emitted;
+  }
+
+  async allConnected(): Promise<void> {
+    await until(() => this.members.every(({ socket }) => socket.connected), {
+      what: "all clients to be connected",
+      deadlineMs: 60_000,
+      state: () => `${this.members.filter(({ socket }) => !socket.connected).length} are not`,
+    });
+  }
+
+  talk(): void {
+    const perTickMs = 20;
+    let owed = 0;
+    let turn = 0;
+    this.#timer = setInterval(() => {
+      owed += (this.#options.rate * perTickMs) / 1000;
+      for (; owed >= 1; owed -= 1) this.#say(this.members[(turn += 1) % this.members.length] as Member);
+    }, perTickMs);
+  }
+
+  /** Stops talking, and waits until everything that can still come has come. */
+  async settle(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.allConnected();
+    if (this.#options.kind === "Holdfast") {
+      await until(() => this.acknowledged === this.#emitted, {
+        what: "every message to be acknowledged",
+        deadlineMs: 60_000,
+        state: () => `${this.acknowledged} of ${this.#emitted}`,
+      });
+      await until(() => this.members.every(({ room, shown }) => shown.length >= this.#of(room).length), {
+        what: "every member to be shown all of its room",
+        deadlineMs: 60_000,
+        state: () => JSON.stringify(this.verdict()),
+      });
+    }
+    // What was sent before this answer has arrived before it.
+    await Promise.all(this.members.map(({ socket }) => roundTrip(socket)));
+  }
+
+  /** Messages that were acknowledged, and what became of them at each member of their room. */
+  verdict(): Verdict {
+    const verdict: Verdict = { lost: 0, duplicated: 0, reordered: 0 };
+    const orders = new Map<string, string[]>();
+    for (const { room, shown } of this.members) {
+      const once = [...new Set(shown)];
+      verdict.duplicated += shown.length - once.length;
+      verdict.lost += this.#of(room).filter((id) => !once.includes(id)).length;
+      const order = orders.get(room) ?? once;
+      orders.set(room, order);
+      const places = new Map(order.map((id, place) => [id, place]));
+      let last = -1;
+      for (const id of once) {
+        const place = places.get(id) ?? last;
+        if (place < last) verdict.reordered += 1;
+        else last = place;
+      }
+      verdict.reordered += countDisordered(once);
+    }
+    return verdict;
+  }
+
+  /** Moments at which clients connected after `since`, for each client. */
+  reconnectsSince(since: number): readonly (readonly number[])[] {
+    return this.members.map(({ connectedAt }) => connectedAt.filter((at) => at > since));
+  }
+
+  #of(room: string): readonly string[] {
+    return this.#acknowledged.get(room) ?? [];
+  }
+
+  #say(member: Member): void {
+    const id = `${member.number}.${(member.told += 1)}`;
+    this.#emitted += 1;
+    member.socket.emit("say", id, () => {
+      const ids = this.#acknowledged.get(member.room) ?? [];
+      ids.push(id);
+      this.#acknowledged.set(member.room, ids);
+    });
+  }
+}
+
+export type Verdict = { lost: number; duplicated: number; reordered: number };
+
+/** Asks until it is answered: a stock client fails its request when its connection ends. */
+async function roundTrip(socket: Socket): Promise<void> {
+  const ask = () =>
+    socket
+      .timeout(20_000)
+      .emitWithAck("where")
+      .then(
+        () => true,
+        () => false,
+      );
+  await until(ask, { what: "an answer", deadlineMs: 60_000 });
+}
+
+/** Messages that stand behind a later one of the same sender. */
+function countDisordered(ids: readonly string[]): number {
+  const last = new Map<string, number>();
+  let count = 0;
+  for (const id of ids) {
+    const [sender = "", number] = id.split(".");
+    if (Number(number) < (last.get(sender) ?? 0)) count += 1;
+    else last.set(sender, Number(number));
+  }
+  return count;
+}
