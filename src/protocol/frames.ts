@@ -9,6 +9,7 @@ import { chunkCharactersMax, isOpenStream, type OpenStream } from "./hello.ts";
 import { isCount, isFlag, isOrdinal, isPair, isRecord, isShortText } from "./json-shape.ts";
 
 export * from "./hello.ts";
+export * from "./holder.ts";
 export { parseJson } from "./json-shape.ts";
 
 /** The one event name that carries frames. Applications cannot use it. */

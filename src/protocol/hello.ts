@@ -3,6 +3,7 @@
  * text, in the place where stock clients put an offset; the welcome is an object beside `sid` and `pid`.
  */
 
+import type { Holder } from "./holder.ts";
 import { isCount, isOrdinal, isPair, isRecord, isShortText, parseJson } from "./json-shape.ts";
 
 export const protocolVersion = 1;
@@ -17,16 +18,6 @@ export type Hello = {
   readonly positions: readonly ClientPosition[];
   /** Who asks, so that of two copies of one client's state only one goes on with the session. */
   readonly holder?: Holder;
-};
-
-/** One life of a client: a page or a process, not its reloads, nor its copies. */
-export type Holder = {
-  /** Random, made anew with every life. */
-  readonly instance: string;
-  /** The generation of the last welcome that the client has got, in this life or the one it was saved in. */
-  readonly generation: number;
-  /** Counts the connections of this life. */
-  readonly attempt: number;
 };
 
 /** So many characters (`part`) of the entry after `offset` are already there. */
@@ -106,7 +97,8 @@ export function decodeHello(text: unknown): Hello | undefined {
     positions.push({ stream, epoch, offset, part });
   }
   const { i: instance, g: generation, n: attempt } = value;
-  const named = isShortText(instance) && isCount(generation) && isCount(attempt);
+  // Stores keep it as UTF-8, where half a surrogate pair would make two different names one.
+  const named = isShortText(instance) && instance.isWellFormed() && isCount(generation) && isCount(attempt);
   return { versions, low, next, positions, ...(named ? { holder: { instance, generation, attempt } } : {}) };
 }
 

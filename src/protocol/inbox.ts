@@ -55,6 +55,13 @@ export class InboxTables {
   get all(): readonly Pick<Map<number, unknown>, "size" | "keys" | "delete">[] {
     return [this.outcomes, this.recorded, this.running, this.deferred, this.held, this.uploads];
   }
+
+  /** The highest sequence that is remembered; 0 when there is none. */
+  get last(): number {
+    let last = 0;
+    for (const table of this.all) for (const sequence of table.keys()) last = Math.max(last, sequence);
+    return last;
+  }
 }
 
 export function outcomeFrame(outcome: InboxOutcome): string {

@@ -17,7 +17,7 @@
 
 import { errorCatalogue } from "./errors.ts";
 import { chunkCharactersMin, type ClientFrame, decodeClientFrame } from "./frames.ts";
-import { type Limits, parseJson, serverFrame } from "./frames.ts";
+import { judge, type Limits, parseJson, serverFrame } from "./frames.ts";
 import {
   type InboxOutcome,
   InboxTables,
@@ -82,14 +82,14 @@ export class ServerSession {
     return tables.all.reduce((sum, { size }) => sum + size, 0) - tables.recorded.size;
   }
 
-  /**
-   * False for an old copy of the client's state (a page that was saved and went on before it was restored):
-   * its next events would have sequences that other events have had, and be taken for duplicates of those.
-   */
+  /** What a client that goes on with the session has to know of, at the least. */
+  get extent(): { readonly low: number; readonly last: number } {
+    return { low: this.#low, last: this.#tables?.last ?? 0 };
+  }
+
+  /** False for an old copy of the client's state: its next events would be taken for duplicates of others. */
   continues(hello: { readonly low: number; readonly next: number }): boolean {
-    if (hello.low < this.#low) return false;
-    const known = this.#tables?.all ?? [];
-    return known.every((table) => [...table.keys()].every((sequence) => sequence < hello.next));
+    return judge({ ...this.extent, holder: undefined, heard: 0 }, hello) === "goes on";
   }
 
   /** Returns what the welcome has to say of the inbox. */

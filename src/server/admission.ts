@@ -113,38 +113,34 @@ export class SessionAdmission implements io.Admission {
     const peek = await delivery.store.peekSession(id, now);
     if (peek === undefined || peek.namespace !== delivery.name) return "unknown_session";
     if (!sameDigest(peek.tokenDigest, digest)) return "wrong_token";
-    // Before anything is taken over: an old copy of the client's state must not cost its holder the session.
     const held = delivery.sessions.get(id);
-    // Another process may have held the session since; then this one knows nothing of its holder.
+    // The store decides. But of events that run here it knows nothing yet, and an old copy of the client's
+    // state must not cost the holder its session; unless another process has held it since.
     const isHeldHere = held?.generation === peek.generation && peek.node === node;
-    const verdict = isHeldHere ? held.holder.judge(hello.holder) : "goes on";
-    if (verdict === "late") return "stale_generation";
-    if (verdict === "copy" || held?.continues(hello) === false) return "unknown_session";
+    const verdict = isHeldHere ? held.judge(hello) : "goes on";
+    if (verdict !== "goes on") return codeOf[verdict];
+    const { holder, low, next } = hello;
     const result = await delivery.store.resumeSession({
       session: id,
       tokenDigest: digest,
       principal,
       node,
-      above: hello.holder?.generation ?? 0,
+      claim: { holder, low, next },
       now,
       expiresAt,
     });
     if (!result.ok) {
+      const code = codeOf[result.reason];
       delivery.node.report("refused", {
         namespace: delivery.name,
         session: id,
-        code: result.reason,
-        detail: "",
+        code,
+        detail: result.reason,
       });
-      return result.reason;
+      return code;
     }
-    const session = this.#takeOver(id, token, principal, socket, result);
+    const session = this.#takeOver({ id, token, principal, hello }, socket, result);
     if (session === undefined) return "stale_generation";
-    // An old copy of the client's state would use sequences again that have had other events.
-    if (!session.continues(hello)) {
-      delivery.endSession(session, "moved");
-      return "unknown_session";
-    }
     const memberships = await this.#authorized(session, socket, result);
     if (session.generation !== result.generation || session.ended) return "stale_generation";
     session.memberships.clear();
@@ -155,13 +151,17 @@ export class SessionAdmission implements io.Admission {
 
   /** The session object that goes on; the connection that held it until now is closed. */
   #takeOver(
-    id: string,
-    token: string,
-    principal: string | undefined,
+    client: {
+      readonly id: string;
+      readonly token: string;
+      readonly principal: string | undefined;
+      readonly hello: Hello;
+    },
     socket: io.HoldfastSocket,
     result: ResumedSession,
   ): Session | undefined {
     const delivery = this.#delivery;
+    const { id, token, principal, hello } = client;
     const held = delivery.sessions.get(id);
     // A newer resume of the same session has been admitted while this one waited.
     if (held !== undefined && held.generation > result.generation) return undefined;
@@ -173,7 +173,8 @@ export class SessionAdmission implements io.Admission {
     // Where no session may wait without a connection it has just been evicted, and goes on from the store.
     const { previousGeneration, previousNode } = result;
     const isHeldHere = held?.generation === previousGeneration && previousNode === delivery.node.id;
-    if (held !== undefined && !held.ended && isHeldHere) {
+    // Nor does what another copy of the client has begun meanwhile, and not yet recorded, belong to this one.
+    if (held !== undefined && !held.ended && isHeldHere && held.continues(hello)) {
       delivery.resumed(held);
       held.generation = result.generation;
       Object.assign(held.data, socket.data);
@@ -230,6 +231,7 @@ export class SessionAdmission implements io.Admission {
       namespace: delivery.name,
       principal,
       node: delivery.node.id,
+      holder: hello.holder,
       data,
       namespaceKey: namespaceKey(delivery.name),
       now,
@@ -361,5 +363,14 @@ function refusal(code: ErrorCode, detail?: string): Error {
   const error = new DeliveryError(code, detail === undefined ? {} : { detail });
   return Object.assign(error, { data: { code } });
 }
+
+/** A copy is told what a client is told whose session is gone: begin anew. */
+const codeOf = {
+  unknown_session: "unknown_session",
+  wrong_token: "wrong_token",
+  wrong_principal: "wrong_principal",
+  copy: "unknown_session",
+  late: "stale_generation",
+} as const;
 
 type PrincipalOf = NamespaceDelivery["options"]["principal"];

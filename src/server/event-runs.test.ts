@@ -53,6 +53,7 @@ async function openServer() {
       const holder = {
         principal: undefined,
         node: "elsewhere",
+        claim: { low: Number.POSITIVE_INFINITY, next: Number.POSITIVE_INFINITY },
         now: Date.now(),
         expiresAt: Date.now() + 60_000,
       };

@@ -140,7 +140,7 @@ export class EventRuns {
   }
 
   async #runEvent(run: Run, args: unknown[]): Promise<void> {
-    const request = new Request(this.#session.id, run.sequence);
+    const request = new Request(this.#session, run.sequence);
     this.#running += 1;
     const { handlerTimeoutMs } = this.#delivery.options;
     const result = await runInRequest(request, () =>
@@ -176,7 +176,7 @@ export class EventRuns {
       timeoutMs: this.#delivery.options.handlerTimeoutMs,
       encodeReply: (args: unknown[]) => this.#delivery.encodeReply(this.#session, args),
     };
-    const request = new Request(this.#session.id, run.sequence);
+    const request = new Request(this.#session, run.sequence);
     this.#running += 1;
     void runInRequest(request, () =>
       runEvent({ socket: undefined, virtual }, ["reply", ...values], options),

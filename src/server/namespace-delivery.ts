@@ -220,6 +220,12 @@ export class NamespaceDelivery {
     session.announce(reason === "moved" ? "moved" : "end", reason);
   }
 
+  saveHeard(session: Session): void {
+    this.fenced(session, (fence) => this.store.saveHeard(fence)).catch((error: unknown) =>
+      this.reportStoreError(error),
+    );
+  }
+
   saveData(session: Session, data: string): void {
     this.fenced(session, (fence) => this.store.saveData({ ...fence, data })).catch((error: unknown) =>
       this.reportStoreError(error),
@@ -236,10 +242,10 @@ export class NamespaceDelivery {
     write: (fence: Fence) => Promise<Fenced<T>>,
   ): Promise<T | undefined> {
     for (;;) {
-      const { id, generation } = session;
-      const result = await write({ session: id, generation, node: this.node.id });
+      const { fence } = session;
+      const result = await write(fence);
       if (result.ok) return result;
-      if (session.generation !== generation) continue;
+      if (session.generation !== fence.generation) continue;
       this.endSession(session, "moved");
       return undefined;
     }
@@ -282,17 +288,25 @@ export class NamespaceDelivery {
       rooms.length === 0 ? [namespaceKey(this.name)] : rooms.map((room) => roomKey(this.name, room));
     const own = key === undefined ? undefined : { scope: `key ${key}`, sequence: 0, position: 0 };
     const idempotency = own ?? active?.nextKey();
-    const result = await this.store.append({
+    const append = {
       keys,
       payload,
       at: Date.now(),
       ...(except.length === 0 ? {} : { except }),
       ...(request.request === undefined ? {} : { request: request.request }),
       ...(idempotency === undefined ? {} : { idempotency, strictPayload: own !== undefined }),
-    });
-    if (!result.ok) throw new DeliveryError(result.reason);
-    for (const { stream, offset } of result.receipts) active?.places.push({ stream, offset });
-    return result.receipts;
+    };
+    for (;;) {
+      const holding = own === undefined ? active?.holding : undefined;
+      const result = await this.store.append(holding === undefined ? append : { ...append, holding });
+      if (result.ok) {
+        for (const { stream, offset } of result.receipts) active?.places.push({ stream, offset });
+        return result.receipts;
+      }
+      // As with a fence: resumed in this very process meanwhile, the session goes on, and so does its
+      // handler.
+      if (active?.holding.generation === holding?.generation) throw new DeliveryError(result.reason);
+    }
   }
 
   #waitForReply(

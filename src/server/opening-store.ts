@@ -40,6 +40,7 @@ export class OpeningStore implements Store {
   openSession: Store["openSession"] = (request) => this.#call((store) => store.openSession(request));
   peekSession: Store["peekSession"] = (id, now) => this.#call((store) => store.peekSession(id, now));
   resumeSession: Store["resumeSession"] = (request) => this.#call((store) => store.resumeSession(request));
+  saveHeard: Store["saveHeard"] = (fence) => this.#call((store) => store.saveHeard(fence));
   saveData: Store["saveData"] = (request) => this.#call((store) => store.saveData(request));
   touchSessions: Store["touchSessions"] = (ids, at) => this.#call((store) => store.touchSessions(ids, at));
   endSession: Store["endSession"] = (id, key) => this.#call((store) => store.endSession(id, key));

@@ -1,7 +1,7 @@
 /** The event that a handler is running for: its identity, and what it has published so far. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { IdempotencyKey } from "../store/port.ts";
+import type { Fence, IdempotencyKey } from "../store/port.ts";
 
 /** What `currentRequest()` shows a handler. */
 export type CurrentRequest = {
@@ -15,14 +15,21 @@ export type CurrentRequest = {
 export class Request implements CurrentRequest {
   readonly session: string;
   readonly sequence: number;
+  readonly #holder: { readonly fence: Fence };
   #position = 0;
   readonly #publishes: Promise<void>[] = [];
   #failure: unknown;
   #closed = false;
 
-  constructor(session: string, sequence: number) {
-    this.session = session;
+  constructor(session: { readonly id: string; readonly fence: Fence }, sequence: number) {
+    this.session = session.id;
     this.sequence = sequence;
+    this.#holder = session;
+  }
+
+  /** In which generation its session publishes now. */
+  get holding(): Pick<Fence, "generation" | "heard"> {
+    return this.#holder.fence;
   }
 
   get id(): string {

@@ -1,35 +1,35 @@
-/** Which life of a client holds a session, as far as this process knows; other processes do not. */
+/** Which life of a client holds a session, as far as this process knows; the store decides between them. */
 
-import type { Holder } from "../protocol/hello.ts";
+import { type Claim, type Claimed, type Holder, judge } from "../protocol/holder.ts";
 
 export class SessionHolder {
   #current: Holder | undefined;
-  /**
-   * The last generation in which the client has said anything. A resume whose welcome was lost has changed
-   * nothing, and must not cost a page that was reloaded at that moment its session.
-   */
-  #heardGeneration = 0;
+  #heard: number;
+
+  /** `heard`: what the store knows. A client that opens a session is heard from the beginning. */
+  constructor(heard = 1) {
+    this.#heard = heard;
+  }
+
+  /** The last generation in which the client has said anything. */
+  get heard(): number {
+    return this.#heard;
+  }
 
   /** This client has resumed the session. */
   took(holder: Holder | undefined): void {
     this.#current = holder;
   }
 
-  heard(generation: number): void {
-    this.#heardGeneration = generation;
+  /** Returns true when this is the first that is heard in a generation. */
+  hear(generation: number): boolean {
+    if (generation <= this.#heard) return false;
+    this.#heard = generation;
+    return true;
   }
 
-  /**
-   * Says whether a client may go on with the session. A copy of it that has resumed meanwhile has used the
-   * sequences that come next for events of its own; a connection that the client itself has given up for a
-   * newer one is late.
-   */
-  judge(holder: Holder | undefined): "goes on" | "copy" | "late" {
-    const current = this.#current;
-    if (holder === undefined || current === undefined) return "goes on";
-    if (holder.instance !== current.instance) {
-      return holder.generation >= this.#heardGeneration ? "goes on" : "copy";
-    }
-    return holder.attempt > current.attempt ? "goes on" : "late";
+  /** `extent`: what this process knows of the inbox, which may be more than the store does. */
+  judge(claim: Claim, extent: Pick<Claimed, "low" | "last">): ReturnType<typeof judge> {
+    return judge({ ...extent, holder: this.#current, heard: this.#heard }, claim);
   }
 }

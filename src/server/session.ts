@@ -7,8 +7,9 @@
 import { EventEmitter } from "node:events";
 import { assertNever, DeliveryError } from "../protocol/errors.ts";
 import { serverFrame } from "../protocol/frames.ts";
+import type { Claim } from "../protocol/holder.ts";
 import { ServerSession, type InboxOutcome, type ServerOutput } from "../protocol/server-session.ts";
-import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
+import type { Fence, Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import { rejection, type RunResult } from "./dispatch.ts";
 import { EventRuns } from "./event-runs.ts";
@@ -39,7 +40,7 @@ export class Session extends EventEmitter implements SocketSession {
   /** False while a connection is being admitted; then entries of the own stream only leave a note here. */
   ownRoomReady = false;
   ownHead: StreamHead | undefined;
-  readonly holder = new SessionHolder();
+  readonly holder: SessionHolder;
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
@@ -74,6 +75,7 @@ export class Session extends EventEmitter implements SocketSession {
     this.namespaceMembership = options.namespaceMembership;
     this.#savedData = delivery.dataText(options.data) ?? "{}";
     const { resumed } = options;
+    this.holder = new SessionHolder(resumed?.heard);
     this.#inbox = new ServerSession({
       limits: delivery.options.limits,
       low: resumed?.inboxLow ?? 1,
@@ -86,6 +88,12 @@ export class Session extends EventEmitter implements SocketSession {
 
   get connected(): boolean {
     return this.connection !== undefined;
+  }
+
+  /** With this, writes are refused once somebody else holds the session. */
+  get fence(): Fence {
+    const { id: session, generation } = this;
+    return { session, generation, node: this.#delivery.node.id, heard: this.holder.heard };
   }
 
   get rooms(): ReadonlySet<string> {
@@ -142,7 +150,8 @@ export class Session extends EventEmitter implements SocketSession {
 
   handleFrames(values: readonly unknown[]): void {
     if (this.#quiet) return;
-    this.holder.heard(this.generation);
+    // In front of all that these frames lead to: a copy of the client that resumes then is known for one.
+    if (this.holder.hear(this.generation)) this.#delivery.saveHeard(this);
     for (const value of values) {
       // Another process holds the session now; what this connection still says is for that one.
       if (this.ended) return;
@@ -191,9 +200,14 @@ export class Session extends EventEmitter implements SocketSession {
     super.emit(event, ...args);
   }
 
-  /** False when the client resumes with an old copy of its state. */
-  continues(hello: { readonly low: number; readonly next: number }): boolean {
-    return this.#inbox.continues(hello);
+  /** Whether a client may go on with the session, as far as this process knows. */
+  judge(claim: Claim): ReturnType<SessionHolder["judge"]> {
+    return this.holder.judge(claim, this.#inbox.extent);
+  }
+
+  /** False when the client does not know of all that this process has begun. */
+  continues(claim: Claim): boolean {
+    return this.#inbox.continues(claim);
   }
 
   /** The client is back, or here for the first time. Returns what the welcome says of the inbox. */

@@ -38,6 +38,13 @@ export class MemoryKeys {
     this.#ofSessions.set(key.scope, keys);
   }
 
+  /** The highest sequence of a session's keys; 0 when it has none. */
+  lastOf(session: string): number {
+    let last = 0;
+    for (const { sequence } of this.#ofSessions.get(session)?.values() ?? []) last = Math.max(last, sequence);
+    return last;
+  }
+
   forgetSession(session: string): void {
     this.#budget.release(memoryCost.key * (this.#ofSessions.get(session)?.size ?? 0));
     this.#ofSessions.delete(session);

@@ -1,5 +1,6 @@
 /** Sessions in memory: memberships, inbox, uploads and idempotency keys hang from their session. */
 
+import { changesHands, type Claimed } from "../protocol/holder.ts";
 import { roomKey } from "../protocol/stream-key.ts";
 import { memoryCost } from "./memory-budget.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
@@ -24,6 +25,12 @@ export type MemorySession = {
   readonly opened: OpenRequest;
   generation: number;
   node: string;
+  /** The client that resumed or opened it last, as far as it names itself. */
+  holder: Claimed["holder"];
+  /** The last generation in which the client has said anything. */
+  heard: number;
+  /** The generation in which another life of the client took it over last. */
+  takenOver: number;
   data: string;
   expiresAt: number;
   inboxLow: number;
@@ -55,6 +62,14 @@ export class MemorySessions {
     return session?.generation === fence.generation && session.node === fence.node ? session : undefined;
   }
 
+  /** What a claim to the session is judged by. */
+  claimed(session: MemorySession): Claimed {
+    const { holder, heard, inboxLow } = session;
+    const keyed = this.#keys.lastOf(session.opened.session);
+    const last = Math.max(0, keyed, ...session.outcomes.keys(), ...session.uploads.keys());
+    return { holder, heard, low: inboxLow, last };
+  }
+
   /** Returns undefined when the id is taken. */
   open(request: OpenRequest): Membership | undefined {
     if (this.#sessions.has(request.session)) return undefined;
@@ -62,6 +77,10 @@ export class MemorySessions {
       opened: request,
       generation: 1,
       node: request.node,
+      holder: holderOf(request.holder),
+      // Whoever opens a session is heard from the beginning.
+      heard: 1,
+      takenOver: 0,
       data: request.data,
       expiresAt: request.expiresAt,
       inboxLow: 0,
@@ -77,7 +96,10 @@ export class MemorySessions {
 
   resume(session: MemorySession, request: ResumeRequest): ResumedSession {
     const { node: previousNode, generation: previousGeneration } = session;
-    session.generation = Math.max(session.generation, request.above ?? 0) + 1;
+    const { holder } = request.claim;
+    session.generation = Math.max(session.generation, holder?.generation ?? 0) + 1;
+    if (changesHands(session.holder, holder)) session.takenOver = session.generation;
+    session.holder = holderOf(holder);
     session.node = request.node;
     session.expiresAt = request.expiresAt;
     const { namespace, session: id } = session.opened;
@@ -91,6 +113,7 @@ export class MemorySessions {
       data: session.data,
       previousNode,
       previousGeneration,
+      heard: session.heard,
       memberships: rooms.flatMap((room) => this.#membership(session, room) ?? []),
       own: own && headOf(own),
       inboxLow: session.inboxLow,
@@ -242,6 +265,10 @@ export class MemorySessions {
     const { stream, base, show, cursor } = stored;
     return { room, head: headOf(stream), base, show, ...(cursor !== undefined && { cursor }) };
   }
+}
+
+function holderOf(holder: Claimed["holder"]): Claimed["holder"] {
+  return holder && { instance: holder.instance, attempt: holder.attempt };
 }
 
 /** The length in front keeps two different pairs from sharing a key. */

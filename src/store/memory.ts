@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { DeliveryError } from "../protocol/errors.ts";
 import type { Engine, QueueLimits } from "./commit-queue.ts";
+import { judge } from "../protocol/holder.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { MemoryKeys } from "./memory-keys.ts";
 import { MemorySessions } from "./memory-sessions.ts";
@@ -71,6 +72,7 @@ export class MemoryEngine implements Engine {
       openSession: (request) => this.#sessions.open(request),
       peekSession: ({ session, now }) => this.#peek(session, now),
       resumeSession: (request) => this.#resume(request),
+      saveHeard: (fence) => this.#fenced(fence, () => done),
       saveData: (request) =>
         this.#fenced(request, (session) => {
           this.#sessions.saveData(session, request.data);
@@ -95,7 +97,7 @@ export class MemoryEngine implements Engine {
       putChunk: (request) =>
         this.#fenced(request, (session) => ({ ok: true, chunks: this.#sessions.putChunk(session, request) })),
       readUpload: ({ fence, sequence }) =>
-        this.#fenced(fence, (session) => ({ ok: true, text: this.#sessions.upload(session, sequence) })),
+        this.#read(fence, (session) => ({ ok: true, text: this.#sessions.upload(session, sequence) })),
       moveCursor: (request) => this.#streams.moveCursor(request),
       sweep: (retention) => this.#sweep(retention),
       renewEpochs: () => this.#streams.renewEpochs(),
@@ -108,6 +110,11 @@ export class MemoryEngine implements Engine {
     if (key === undefined) return { ok: true, receipts: this.#streams.append(request) };
     const session = key.sequence > 0 ? this.#sessions.find(key.scope) : undefined;
     if (session !== undefined && key.sequence < session.inboxLow) return stale;
+    const { holding } = request;
+    if (session !== undefined && holding !== undefined) {
+      if (holding.generation < session.takenOver) return stale;
+      session.heard = Math.max(session.heard, holding.heard ?? 0);
+    }
     const isSession = session !== undefined;
     const digest = payloadDigest(request.payload);
     const known = this.#keys.find(key, { isSession });
@@ -135,6 +142,8 @@ export class MemoryEngine implements Engine {
       return { ok: false, reason: "unknown_session" };
     if (session.opened.tokenDigest !== request.tokenDigest) return { ok: false, reason: "wrong_token" };
     if (session.opened.principal !== request.principal) return { ok: false, reason: "wrong_principal" };
+    const verdict = judge(this.#sessions.claimed(session), request.claim);
+    if (verdict !== "goes on") return { ok: false, reason: verdict };
     return this.#sessions.resume(session, request);
   }
 
@@ -170,7 +179,14 @@ export class MemoryEngine implements Engine {
 
   #fenced<T>(fence: Fence, write: (session: MemorySession) => T): T | typeof stale {
     const session = this.#sessions.held(fence);
-    return session === undefined ? stale : write(session);
+    if (session === undefined) return stale;
+    session.heard = Math.max(session.heard, fence.heard ?? 0);
+    return write(session);
+  }
+
+  #read<T>(fence: Fence, read: (session: MemorySession) => T): T | typeof stale {
+    const session = this.#sessions.held(fence);
+    return session === undefined ? stale : read(session);
   }
 }
 

@@ -37,6 +37,7 @@ export type OperationTable = {
   openSession: [request: OpenRequest, result: Membership | undefined];
   peekSession: [request: { readonly session: string; readonly now: number }, result: SessionPeek | undefined];
   resumeSession: [request: ResumeRequest, result: ResumeResult];
+  saveHeard: [request: Fence, result: Fenced];
   saveData: [request: Fence & { readonly data: string }, result: Fenced];
   touchSessions: [
     request: { readonly sessions: readonly string[]; readonly expiresAt: number },
@@ -162,9 +163,12 @@ export function assertOperation(operation: Operation): void {
     case "putChunk":
       assertNatural(operation.request.sequence);
       return assertNatural(operation.request.index);
+    case "resumeSession":
+      return assertName(operation.request.claim.holder?.instance ?? "");
     case "openSession":
       assertName(operation.request.session);
       assertName(operation.request.namespace);
+      assertName(operation.request.holder?.instance ?? "");
       return assertName(operation.request.namespaceKey);
     case "join":
       assertName(operation.request.room);

@@ -24,6 +24,8 @@
  *   once with `store_busy`.
  */
 
+import type { Claim, Holder } from "../protocol/holder.ts";
+
 /** How safe a write is once its promise has fulfilled. */
 export type Durability = "memory" | "fsynced" | "replicated";
 
@@ -96,14 +98,20 @@ export type AppendRequest = {
   readonly idempotency?: IdempotencyKey;
   /** True: a known key with another payload is refused instead of answered with the first receipt. */
   readonly strictPayload?: boolean;
+  /**
+   * With the key of a session's event: in which generation its handler publishes. Not a fence, because a
+   * handler may still be running when its client has resumed elsewhere; but refused as one once another life
+   * of the client has taken the session over, which may give the same sequence to an event of its own.
+   */
+  readonly holding?: Pick<Fence, "generation" | "heard">;
 };
 
 export type AppendResult =
   | { readonly ok: true; readonly receipts: readonly Receipt[] }
   /**
-   * `stale_generation`: the key is of an event below its session's low-water mark. Whoever still handles that
-   * is not the holder of the session any more, and the key that would make the append a duplicate may be
-   * forgotten.
+   * `stale_generation`: the key is of an event below its session's low-water mark, or from before another
+   * life of the client has taken the session over. Whoever still handles that is not the holder of the
+   * session any more, and the key that would make the append a duplicate may be forgotten, or another's.
    */
   | { readonly ok: false; readonly reason: "key_conflict" | "stale_generation" };
 
@@ -157,6 +165,8 @@ export type OpenRequest = {
   readonly principal: string | undefined;
   /** The process that holds the session. */
   readonly node: string;
+  /** The client that opens it; absent where it does not name itself. */
+  readonly holder?: Pick<Holder, "instance" | "attempt"> | undefined;
   /** `socket.data` as JSON text. */
   readonly data: string;
   /** Key of the namespace-wide stream; membership of it (room "") begins at its head. */
@@ -183,10 +193,11 @@ export type ResumeRequest = {
   /** The process that takes the session; two runs of one process have different names. */
   readonly node: string;
   /**
-   * The last generation that the client knows of. The next one is higher, also when the store has gone back
-   * in time and forgotten it.
+   * What the client says of itself; `protocol/holder.ts` judges it by what is stored. The generation that it
+   * knows of may be higher than the stored one when the store has gone back in time; the next one is above
+   * both.
    */
-  readonly above?: number;
+  readonly claim: Claim;
   readonly now: number;
   readonly expiresAt: number;
 };
@@ -199,6 +210,8 @@ export type ResumedSession = {
   /** Who held the session before. */
   readonly previousNode: string;
   readonly previousGeneration: number;
+  /** The last generation in which the client is known to have said anything; 0 when it is not known. */
+  readonly heard: number;
   readonly memberships: readonly Membership[];
   /** The session's own stream, when something was ever published to it. */
   readonly own: StreamHead | undefined;
@@ -212,13 +225,26 @@ export type ResumedSession = {
 
 export type ResumeResult =
   | ResumedSession
-  | { readonly ok: false; readonly reason: "unknown_session" | "wrong_token" | "wrong_principal" };
+  /** `copy` and `late`: see `protocol/holder.ts`. A refusal of whatever kind has changed nothing. */
+  | {
+      readonly ok: false;
+      readonly reason: "unknown_session" | "wrong_token" | "wrong_principal" | "copy" | "late";
+    };
 
 /**
  * Names the holder of a session; a write of anyone else is refused. The generation alone does not name it:
  * when the store has gone back in time, generations that it had given out are given out again.
  */
-export type Fence = { readonly session: string; readonly generation: number; readonly node: string };
+export type Fence = {
+  readonly session: string;
+  readonly generation: number;
+  readonly node: string;
+  /**
+   * The last generation in which the client has said anything, at most `generation`. Every write carries it,
+   * so that it is stored no later than what the client's words have led to.
+   */
+  readonly heard?: number;
+};
 
 export type Fenced<T = { readonly ok: true }> =
   | T
@@ -312,8 +338,13 @@ export type Store = {
   openSession(request: OpenRequest): Promise<Membership>;
   /** Returns undefined for an unknown or expired session. */
   peekSession(session: string, now: number): Promise<SessionPeek | undefined>;
-  /** Checks token and principal again, raises the generation, and returns all that a resume needs. */
+  /**
+   * Checks token and principal again and judges the claim, all in one step with what follows: raises the
+   * generation, names the claim's holder as the session's, and returns all that a resume needs.
+   */
   resumeSession(request: ResumeRequest): Promise<ResumeResult>;
+  /** Saves nothing but `fence.heard`: the client has said something, whatever comes of it. */
+  saveHeard(fence: Fence): Promise<Fenced>;
   /** Saves `socket.data`. */
   saveData(request: Fence & { readonly data: string }): Promise<Fenced>;
   /** Keeps live sessions from expiring. Unknown ones are ignored. */

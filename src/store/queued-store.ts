@@ -59,6 +59,10 @@ class QueuedStore implements port.Store {
     return this.#push("resumeSession", request);
   }
 
+  saveHeard(fence: port.Fence): Promise<port.Fenced> {
+    return this.#push("saveHeard", fence);
+  }
+
   saveData(request: port.Fence & { readonly data: string }): Promise<port.Fenced> {
     return this.#push("saveData", request);
   }

@@ -57,6 +57,9 @@ function assertNotNewer(found: number): void {
  *   sweep that found nothing that needs the stream.
  * - `inboxes` stands apart from `sessions` because it changes with every event, and a small row makes a small
  *   log.
+ * - `sessions.holder` and `attempt` name the client that resumed or opened it last, `taken_over` the
+ *   generation in which another life of the client did. `inboxes.heard` is the last generation in which the
+ *   client has said anything.
  * - `application_keys` are those with sequence 0, or of a session that is not known; they are forgotten by
  *   age. `session_keys` are forgotten with the outcomes of their session.
  */
@@ -163,5 +166,11 @@ const migrations: readonly string[] = [
     PRIMARY KEY (scope, sequence, position)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX application_keys_by_age ON application_keys (at);
+  `,
+  `
+  ALTER TABLE sessions ADD COLUMN holder TEXT;
+  ALTER TABLE sessions ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN taken_over INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE inboxes ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
   `,
 ];

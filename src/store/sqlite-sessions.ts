@@ -1,7 +1,8 @@
 /** Sessions in SQLite: opening, resuming, the fence, forgetting. Rows are cached as those of streams are. */
 
+import { changesHands, type Claimed } from "../protocol/holder.ts";
 import { roomKey } from "../protocol/stream-key.ts";
-import type { Fence, OpenRequest, SessionPeek } from "./port.ts";
+import type { Fence, OpenRequest, ResumeRequest, SessionPeek } from "./port.ts";
 import { allRows, asNumber, asText, firstRow, prepareAll } from "./sqlite-database.ts";
 import type { Database } from "./sqlite-database.ts";
 import type { SqliteStreams } from "./sqlite-streams.ts";
@@ -12,6 +13,12 @@ export type SessionRow = {
   readonly namespace: string;
   generation: number;
   node: string;
+  /** The client that resumed or opened it last, as far as it names itself. */
+  holder: Claimed["holder"];
+  /** The last generation in which the client has said anything. */
+  heard: number;
+  /** The generation in which another life of the client took it over last. */
+  takenOver: number;
   /** The client has confirmed every outcome below it. */
   inboxLow: number;
   /** Outcomes below it are deleted; never above `inboxLow`. */
@@ -44,6 +51,9 @@ export class SqliteSessions {
       forgotten: asNumber(cells[4]),
       hasUploads: cells[5] === 1,
       node: asText(cells[6]),
+      holder: cells[7] == null ? undefined : { instance: asText(cells[7]), attempt: asNumber(cells[8]) },
+      takenOver: asNumber(cells[9]),
+      heard: asNumber(cells[10]),
     };
     this.#bySession.set(session, row);
     return row;
@@ -66,6 +76,8 @@ export class SqliteSessions {
       request.node,
       request.expiresAt,
       request.data,
+      request.holder?.instance ?? null,
+      request.holder?.attempt ?? 0,
     );
     this.#statements.createInbox.run(request.session);
     return this.find(request.session);
@@ -85,14 +97,28 @@ export class SqliteSessions {
     };
   }
 
+  /** What a claim to the session is judged by. */
+  claimed(row: SessionRow): Claimed {
+    const last = asNumber(firstRow(this.#statements.last, row.id, row.id, row.id)?.[0]);
+    return { holder: row.holder, heard: row.heard, low: row.inboxLow, last };
+  }
+
   /** Raises the generation and names the new holder. */
-  take(
-    row: SessionRow,
-    holder: { readonly node: string; readonly above?: number; readonly expiresAt: number },
-  ): void {
-    row.generation = Math.max(row.generation, holder.above ?? 0) + 1;
-    row.node = holder.node;
-    this.#statements.take.run(row.generation, holder.node, holder.expiresAt, row.id);
+  take(row: SessionRow, { claim, node, expiresAt }: ResumeRequest): void {
+    const { holder } = claim;
+    row.generation = Math.max(row.generation, holder?.generation ?? 0) + 1;
+    row.node = node;
+    if (changesHands(row.holder, holder)) row.takenOver = row.generation;
+    row.holder = holder;
+    const { instance = null, attempt = 0 } = holder ?? {};
+    const { generation, takenOver, id } = row;
+    this.#statements.take.run(generation, node, expiresAt, instance, attempt, takenOver, id);
+  }
+
+  heard(row: SessionRow, generation: number): void {
+    if (generation <= row.heard) return;
+    row.heard = generation;
+    this.inboxChanged(row);
   }
 
   saveData(row: SessionRow, data: string): void {
@@ -138,7 +164,7 @@ export class SqliteSessions {
 
   flush(): void {
     for (const row of this.#changedInboxes)
-      this.#statements.saveInbox.run(row.inboxLow, row.forgotten, row.id);
+      this.#statements.saveInbox.run(row.inboxLow, row.forgotten, row.heard, row.id);
     this.#changedInboxes.clear();
     if (this.#bySession.size > cachedRowsMax) this.#bySession.clear();
   }
@@ -158,20 +184,25 @@ export class SqliteSessions {
 function prepareStatements(database: Database) {
   return prepareAll(database, {
     find: `SELECT s.id, s.namespace, s.generation, i.low, i.forgotten,
-             EXISTS (SELECT 1 FROM chunks c WHERE c.session = s.id), s.node
+             EXISTS (SELECT 1 FROM chunks c WHERE c.session = s.id), s.node,
+             s.holder, s.attempt, s.taken_over, i.heard
            FROM sessions s JOIN inboxes i ON i.session = s.id WHERE s.session = ?`,
     create: `INSERT INTO sessions
-               (session, token_digest, namespace, principal, generation, node, expires_at, data)
-             VALUES (?, ?, ?, ?, 1, ?, ?, ?)`,
-    createInbox: "INSERT INTO inboxes SELECT id, 0, 0 FROM sessions WHERE session = ?",
+               (session, token_digest, namespace, principal, generation, node, expires_at, data, holder, attempt)
+             VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
+    createInbox: "INSERT INTO inboxes SELECT id, 0, 0, 1 FROM sessions WHERE session = ?",
     peek: `SELECT token_digest, namespace, principal, generation, node, data, expires_at
            FROM sessions WHERE session = ? AND expires_at > ?`,
-    take: "UPDATE sessions SET generation = ?, node = ?, expires_at = ? WHERE id = ?",
+    last: `SELECT max(coalesce((SELECT max(sequence) FROM outcomes WHERE session = ?), 0),
+                      coalesce((SELECT max(sequence) FROM chunks WHERE session = ?), 0),
+                      coalesce((SELECT max(sequence) FROM session_keys WHERE session = ?), 0))`,
+    take: `UPDATE sessions SET generation = ?, node = ?, expires_at = ?,
+             holder = ?, attempt = ?, taken_over = ? WHERE id = ?`,
     saveData: "UPDATE sessions SET data = ? WHERE id = ?",
     touch: "UPDATE sessions SET expires_at = ? WHERE session = ?",
     expired: "SELECT session FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
     count: "SELECT count(*) FROM sessions",
-    saveInbox: "UPDATE inboxes SET low = ?, forgotten = ? WHERE session = ?",
+    saveInbox: "UPDATE inboxes SET low = ?, forgotten = ?, heard = ? WHERE session = ?",
     streamsOf: "SELECT stream FROM memberships WHERE session = ?",
     forgetOutcomes: "DELETE FROM outcomes WHERE session = ?",
     forgetChunks: "DELETE FROM chunks WHERE session = ?",

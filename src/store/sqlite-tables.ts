@@ -2,6 +2,7 @@
 
 import type { OperationHandlers, RequestOf, ResultOf } from "./operation.ts";
 import type { Fence, Receipt, ResumeRequest, ResumeResult } from "./port.ts";
+import { judge } from "../protocol/holder.ts";
 import { roomKey } from "../protocol/stream-key.ts";
 import type { Database } from "./sqlite-database.ts";
 import type { OwnCommits } from "./sqlite-follower.ts";
@@ -66,6 +67,7 @@ export class SqliteTables {
       },
       peekSession: ({ session, now }) => this.#sessions.peek(session, now),
       resumeSession: (request) => this.#resume(request),
+      saveHeard: (fence) => this.#fenced(fence, () => done),
       saveData: (request) =>
         this.#fenced(request, (session) => {
           this.#sessions.saveData(session, request.data);
@@ -96,7 +98,7 @@ export class SqliteTables {
       putChunk: (request) =>
         this.#fenced(request, (session) => ({ ok: true, chunks: this.#inbox.putChunk(session, request) })),
       readUpload: ({ fence, sequence }) =>
-        this.#fenced(fence, (session) => ({ ok: true, text: this.#inbox.upload(session, sequence) })),
+        this.#read(fence, (session) => ({ ok: true, text: this.#inbox.upload(session, sequence) })),
       moveCursor: (request) => this.#streams.moveCursor(request),
       sweep: (retention) => this.#sweep.step(retention),
       renewEpochs: () => {
@@ -117,7 +119,7 @@ export class SqliteTables {
   #append(request: RequestOf<"append">): ResultOf<"append"> {
     const key = request.idempotency;
     if (key === undefined) return { ok: true, receipts: receiptsOf(this.#streams.append(request), false) };
-    if (this.#keys.isSettled(key)) return stale;
+    if (this.#keys.isSettled(key) || !this.#takes(key.scope, request.holding)) return stale;
     const digest = payloadDigest(request.payload);
     const known = this.#keys.find(key);
     if (known === undefined) {
@@ -136,6 +138,8 @@ export class SqliteTables {
     if (stored === undefined || session === undefined) return { ok: false, reason: "unknown_session" };
     if (stored.tokenDigest !== request.tokenDigest) return { ok: false, reason: "wrong_token" };
     if (stored.principal !== request.principal) return { ok: false, reason: "wrong_principal" };
+    const verdict = judge(this.#sessions.claimed(session), request.claim);
+    if (verdict !== "goes on") return { ok: false, reason: verdict };
     this.#sessions.take(session, request);
     const own = this.#streams.find(roomKey(session.namespace, session.session));
     return {
@@ -144,6 +148,7 @@ export class SqliteTables {
       data: stored.data,
       previousNode: stored.node,
       previousGeneration: stored.generation,
+      heard: session.heard,
       memberships: this.#memberships.of(session),
       own: own && headOf(own),
       inboxLow: session.inboxLow,
@@ -152,9 +157,25 @@ export class SqliteTables {
     };
   }
 
+  /** Whether a handler may still publish under a key of its session's. */
+  #takes(scope: string, holding: RequestOf<"append">["holding"]): boolean {
+    const session = holding && this.#sessions.find(scope);
+    if (session === undefined || holding === undefined) return true;
+    if (holding.generation < session.takenOver) return false;
+    this.#sessions.heard(session, holding.heard ?? 0);
+    return true;
+  }
+
   #fenced<T>(fence: Fence, write: (session: SessionRow) => T): T | typeof stale {
     const session = this.#sessions.held(fence);
-    return session === undefined ? stale : write(session);
+    if (session === undefined) return stale;
+    this.#sessions.heard(session, fence.heard ?? 0);
+    return write(session);
+  }
+
+  #read<T>(fence: Fence, read: (session: SessionRow) => T): T | typeof stale {
+    const session = this.#sessions.held(fence);
+    return session === undefined ? stale : read(session);
   }
 }
 

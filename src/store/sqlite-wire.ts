@@ -37,15 +37,16 @@ export type WireResult = WireReceipts | typeof asAsked | readonly [result: Resul
 
 export function encodeOperation(operation: Operation): WireOperation {
   if (operation.kind === "append") {
-    const { keys, payload, at, except, request, idempotency, strictPayload } = operation.request;
+    const { keys, payload, at, except, request, idempotency, strictPayload, holding } = operation.request;
     if (idempotency === undefined) return [0, keys, payload, at, except, request];
     const { scope, sequence, position } = idempotency;
-    return [0, keys, payload, at, except, request, scope, sequence, position, strictPayload === true];
+    const key = [scope, sequence, position, strictPayload === true] as const;
+    return [0, keys, payload, at, except, request, ...key, holding?.generation, holding?.heard];
   }
   if (operation.kind === "record") {
-    const { session, generation, node, outcome, inboxLow, data } = operation.request;
+    const { session, generation, node, heard, outcome, inboxLow, data } = operation.request;
     const { sequence, status, body } = outcome;
-    return [1, session, generation, node, sequence, status, body, inboxLow, data];
+    return [1, session, generation, node, sequence, status, body, inboxLow, data, heard];
   }
   return [2, operation];
 }
@@ -53,19 +54,21 @@ export function encodeOperation(operation: Operation): WireOperation {
 export function decodeOperation(wire: WireOperation): Operation {
   switch (wire[0]) {
     case 0: {
-      const [, keys, payload, at, except, request, scope, sequence = 0, position = 0, strictPayload = false] =
-        wire;
+      const [, keys, payload, at, except, request, ...key] = wire;
+      const [scope, sequence = 0, position = 0, strictPayload = false, generation, heard] = key;
       const optional = {
         ...(except !== undefined && { except }),
         ...(request !== undefined && { request }),
         ...(scope !== undefined && { idempotency: { scope, sequence, position }, strictPayload }),
+        ...(generation !== undefined && { holding: { generation, ...(heard !== undefined && { heard }) } }),
       };
       return { kind: "append", request: { keys, payload, at, ...optional } };
     }
     case 1: {
-      const [, session, generation, node, sequence, status, body, inboxLow, data] = wire;
-      const request = { session, generation, node, outcome: { sequence, status, body }, inboxLow };
-      return { kind: "record", request: data === undefined ? request : { ...request, data } };
+      const [, session, generation, node, sequence, status, body, inboxLow, data, heard] = wire;
+      const optional = { ...(data !== undefined && { data }), ...(heard !== undefined && { heard }) };
+      const outcome = { sequence, status, body };
+      return { kind: "record", request: { session, generation, node, outcome, inboxLow, ...optional } };
     }
     case 2:
       return wire[1];
@@ -111,6 +114,8 @@ type WireAppend = readonly [
   sequence?: number,
   position?: number,
   strictPayload?: boolean,
+  generation?: number | undefined,
+  heard?: number | undefined,
 ];
 
 type WireRecord = readonly [
@@ -123,6 +128,7 @@ type WireRecord = readonly [
   body: string,
   inboxLow: number,
   data: string | undefined,
+  heard: number | undefined,
 ];
 
 type WireReceipts = readonly [stream: number, epoch: string, offset: number, duplicate: boolean];

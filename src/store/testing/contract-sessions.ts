@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { namespaceKey } from "../../protocol/stream-key.ts";
 import {
   append,
+  claimOf,
   closingAfterEach,
   join,
   keyOf,
@@ -92,8 +93,9 @@ export function sessionContract(makeStore: MakeStore): void {
     test("G6: a resume goes above the generation that the client knows of", async () => {
       const store = await make();
       await open(store, "s");
-      expect(await resume(store, "s", { above: 7 })).toMatchObject({ generation: 8 });
-      expect(await resume(store, "s", { above: 2 })).toMatchObject({ generation: 9 });
+      const claim = (generation: number) => claimOf("me", generation, generation);
+      expect(await resume(store, "s", { claim: claim(7) })).toMatchObject({ generation: 8 });
+      expect(await resume(store, "s", { claim: claim(8) })).toMatchObject({ generation: 9 });
       const fence = { session: "s", generation: 9, node: "bbb" };
       expect(await store.saveData({ ...fence, data: "1" })).toEqual({ ok: true });
     });

@@ -4,6 +4,7 @@
 
 import { afterEach } from "vitest";
 import { assert } from "../../protocol/errors.ts";
+import type { Claim } from "../../protocol/holder.ts";
 import { namespaceKey, roomKey } from "../../protocol/stream-key.ts";
 import type * as port from "../port.ts";
 
@@ -74,10 +75,23 @@ export function resumeRequest(session: string, more: Partial<port.ResumeRequest>
     tokenDigest: `digest of ${session}`,
     principal: undefined,
     node: "bbb",
+    // Of a client that does not name itself and knows of everything.
+    claim: { low: Number.POSITIVE_INFINITY, next: Number.POSITIVE_INFINITY },
     now: 2000,
     expiresAt: 20_000,
     ...more,
   };
+}
+
+/** A claim of a client that knows of everything, unless told otherwise. */
+export function claimOf(
+  instance: string,
+  attempt: number,
+  generation: number,
+  more: { readonly low?: number; readonly next?: number } = {},
+): Claim {
+  const all = Number.POSITIVE_INFINITY;
+  return { holder: { instance, attempt, generation }, low: all, next: all, ...more };
 }
 
 export async function resume(
