@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -30,11 +30,7 @@ test("a draining server is alive and not ready, and a second signal ends it at o
 });
 
 test("a port that is in use is told with what to do about it", async (owner) => {
-  const other = createServer();
-  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
-  owner.onTestFinished(() => void other.close());
-  const address = other.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const port = await takenPort(owner);
   const child = start(owner, { PORT: String(port) });
   expect(await child.exited()).toEqual({ code: 2, signal: null });
   expect(child.stderr).toContain(`Port ${port} on 127.0.0.1 is in use by another process`);
@@ -46,6 +42,36 @@ test("a wrong setting stops the start and is named", async (owner) => {
   expect(await child.exited()).toEqual({ code: 2, signal: null });
   expect(child.stderr).toContain('HOLDFAST_STORE is "postgres:somewhere"; allowed is ');
   expect(child.stderr).toContain('HOLDFAST_LOG_LEVEL is "loud"; allowed is ');
+});
+
+test("workers: started, exchanged on SIGHUP by new ones, and ended with 0 on SIGTERM", async (owner) => {
+  const child = start(owner, { HOLDFAST_WORKERS: "1" });
+  const url = await urlOf(child);
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  child.signal("SIGHUP");
+  await until(() => child.stderr.includes("rolled: 1 workers"), { what: "the roll", deadlineMs: 15_000 });
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  expect(await (await fetch(url)).text()).toContain("<title>Holdfast</title>");
+  expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+});
+
+test.for([
+  ["a store that cannot be opened", { HOLDFAST_STORE: "sqlite:/dev/null/x.db" }, "HOLDFAST_STORE=sqlite:"],
+  ["more workers than cores", { HOLDFAST_WORKERS: "1000" }, 'HOLDFAST_WORKERS is "1000"; allowed is `max`'],
+  ["a store that workers cannot share", { HOLDFAST_STORE: "memory:" }, "needs a store that processes share"],
+] as const)("with workers, %s is said once and starts nothing", async ([, environment, message], owner) => {
+  const child = start(owner, { HOLDFAST_WORKERS: "1", ...environment });
+  expect(await child.exited()).toEqual({ code: 2, signal: null });
+  expect(child.stderr.split(message)).toHaveLength(2);
+  expect(child.stdout).toBe("");
+});
+
+test("with workers, a port that is in use is said before any worker is started", async (owner) => {
+  const port = await takenPort(owner);
+  const child = start(owner, { HOLDFAST_WORKERS: "1", PORT: String(port) });
+  expect(await child.exited()).toEqual({ code: 2, signal: null });
+  expect(child.stderr).toContain(`Port ${port} on 127.0.0.1 is in use by another process`);
+  expect(child.stderr.trim().split("\n")).toHaveLength(2);
 });
 
 function start(owner: Owner, environment: Record<string, string> = {}): Child {
@@ -62,6 +88,13 @@ function start(owner: Owner, environment: Record<string, string> = {}): Child {
     },
     deadlineMs: 15_000,
   });
+}
+
+async function takenPort(owner: Owner): Promise<number> {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  owner.onTestFinished(() => void other.close());
+  return (other.address() as AddressInfo).port;
 }
 
 async function urlOf(child: Child): Promise<string> {
