@@ -206,12 +206,13 @@ export class DeliveringSocket extends SocketBase {
     let answered = false;
     return (...args) => {
       if (answered) return;
-      answered = true;
       const callback = typeof args.at(-1) === "function" ? (args.pop() as Callback) : undefined;
       const payload = encodePayload(args);
       const wantsReply = callback !== undefined;
       const result = this.#core.reply(now(), request, { payload, wantsReply, aside: false });
+      // What was not taken may be answered again: when there is room, or with less.
       if (!result.ok) throw new DeliveryError(result.code);
+      answered = true;
       const settle: Settle = (error, values) => {
         if (error === undefined) callback?.apply(this, values);
         return error === undefined || callback === undefined;
