@@ -99,7 +99,8 @@ export class Positions {
   handleOpen(open: OpenStream): void {
     const known = this.#streams.get(open.stream);
     if (known?.epoch === open.epoch && known.offset >= open.offset) {
-      known.room = open.room;
+      // A server that only says that a stream is lost does not know what it was called.
+      if (open.room !== "") known.room = open.room;
       known.prompt = open.prompt;
     } else this.#streams.set(open.stream, { ...open, since: open.offset, parts: undefined });
   }

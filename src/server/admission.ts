@@ -19,6 +19,7 @@ import { Connection } from "./connection.ts";
 import type { MemberPlace } from "./fan-out.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { Session } from "./session.ts";
+import { findLostStreams, type LostStreams } from "./lost-streams.ts";
 import * as io from "./socket-io.ts";
 
 export class SessionAdmission implements io.Admission {
@@ -142,10 +143,11 @@ export class SessionAdmission implements io.Admission {
     const session = this.#takeOver({ id, token, principal, hello }, socket, result);
     if (session === undefined) return "stale_generation";
     const memberships = await this.#authorized(session, socket, result);
+    const lost = await findLostStreams(delivery.store, foreignPositions(hello, result));
     if (session.generation !== result.generation || session.ended) return "stale_generation";
     session.memberships.clear();
     for (const membership of memberships) session.memberships.set(membership.room, membership);
-    this.#welcome(socket, session, hello, { resumed: true, refused: "", own: result.own });
+    this.#welcome(socket, session, hello, { resumed: true, refused: "", own: result.own, lost });
     return undefined;
   }
 
@@ -251,7 +253,7 @@ export class SessionAdmission implements io.Admission {
       socket,
       session,
       { ...hello, low: 1, positions: [] },
-      { resumed: false, refused, own: undefined },
+      { resumed: false, refused, own: undefined, lost: { streams: [], frames: [] } },
     );
   }
 
@@ -260,7 +262,12 @@ export class SessionAdmission implements io.Admission {
     socket: io.HoldfastSocket,
     session: Session,
     hello: Hello,
-    how: { readonly resumed: boolean; readonly refused: string; readonly own: StreamHead | undefined },
+    how: {
+      readonly resumed: boolean;
+      readonly refused: string;
+      readonly own: StreamHead | undefined;
+      readonly lost: LostStreams;
+    },
   ): void {
     const delivery = this.#delivery;
     const connection = new Connection(socket, {
@@ -286,8 +293,8 @@ export class SessionAdmission implements io.Admission {
       resumed: how.resumed,
       refused: how.refused,
       limits: delivery.options.limits,
-      streams: places.map(openStream),
-      frames: inbox.frames.map((frame) => JSON.parse(frame) as unknown),
+      streams: [...places.map(openStream), ...how.lost.streams],
+      frames: [...how.lost.frames, ...inbox.frames].map((frame) => JSON.parse(frame) as unknown),
       uploads: inbox.uploads,
     };
     void delivery.localRooms.addAll(session.id, new Set(session.memberships.keys()));
@@ -335,6 +342,13 @@ function ownPlace(head: StreamHead, position?: ClientPosition): MemberPlace {
     // In the welcome it stands with its place; a stream that begins later is announced with its first entry.
     announced: position !== undefined,
   };
+}
+
+/** Where the client stands in streams that its session is not a member of. */
+function foreignPositions(hello: Hello, result: ResumedSession): ClientPosition[] {
+  const streams = new Set(result.memberships.map(({ head }) => head.stream));
+  if (result.own !== undefined) streams.add(result.own.stream);
+  return hello.positions.filter(({ stream }) => !streams.has(stream));
 }
 
 function openStream(place: MemberPlace): OpenStream {

@@ -191,11 +191,11 @@ export class DeliveryNode extends EventEmitter {
   /** Finds announcements that never came. */
   async #compareHeads(): Promise<void> {
     for (const delivery of this.#namespaces.values()) {
-      const keys = delivery.fanOut.keys();
-      for (let start = 0; start < keys.length; start += headsPerQuery) {
-        for (const head of await this.store.heads(keys.slice(start, start + headsPerQuery))) {
-          if (head !== undefined) delivery.fanOut.handleHead(head);
-        }
+      const streams = delivery.fanOut.streams();
+      for (let start = 0; start < streams.length; start += headsPerQuery) {
+        const some = streams.slice(start, start + headsPerQuery);
+        const heads = await this.store.heads(some.map(({ key }) => key));
+        for (const [index, stream] of some.entries()) delivery.fanOut.handleHead(stream, heads[index]);
       }
     }
   }

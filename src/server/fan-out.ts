@@ -130,7 +130,7 @@ export class FanOut implements StreamHost {
   }
 
   released(stream: NodeStream): void {
-    this.#streams.delete(stream.id);
+    if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
   }
 
   readFailed(error: unknown): void {
@@ -138,17 +138,22 @@ export class FanOut implements StreamHost {
   }
 
   /** Streams that have members here, for the periodic comparison with the store's heads. */
-  keys(): string[] {
-    return [...this.#streams.values()].map((stream) => stream.key);
+  streams(): NodeStream[] {
+    return [...this.#streams.values()];
   }
 
-  handleHead(head: StreamHead): void {
-    this.#streams.get(head.stream)?.handleHead(head);
+  /** What the store has under the stream's key; undefined when it has nothing. */
+  handleHead(stream: NodeStream, head: StreamHead | undefined): void {
+    if (this.#streams.get(stream.id) !== stream) return;
+    if (head?.stream === stream.id) stream.handleHead(head);
+    else stream.lose();
   }
 
   #handleRun(entries: readonly CommittedEntry[]): void {
     const [first] = entries;
     if (first === undefined) return;
+    const known = this.#streams.get(first.stream);
+    if (known !== undefined && known.key !== first.key) known.lose();
     const stream = this.#streams.get(first.stream) ?? this.#streamOfOwnRoom(first);
     if (stream !== undefined) {
       stream.handleCommitted(entries);
@@ -176,7 +181,8 @@ export class FanOut implements StreamHost {
 
   #ensureStream(head: StreamHead): NodeStream {
     const known = this.#streams.get(head.stream);
-    if (known !== undefined) return known;
+    if (known?.key === head.key) return known;
+    known?.lose();
     const stream = new NodeStream(this, head, roomOfKey(this.namespace, head.key) ?? "");
     this.#streams.set(head.stream, stream);
     return stream;

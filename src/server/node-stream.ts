@@ -55,6 +55,19 @@ export class NodeStream {
     return { epoch: this.sequencer.epoch, offset: this.sequencer.delivered };
   }
 
+  /**
+   * The storage has gone back to before this stream began, and its number may stand for another room now.
+   * What its members are members of is for the store to say, when they resume.
+   */
+  lose(): void {
+    for (const member of [...this.members]) {
+      member.connection.members.delete(this.id);
+      member.detach();
+      member.connection.refuse(serverFrame.error("store_unavailable", "a stream is gone from the storage"));
+    }
+    this.host.released(this);
+  }
+
   /** Takes entries of this stream that the store has committed, and delivers what is next. */
   handleCommitted(entries: readonly CommittedEntry[]): void {
     const [first] = entries;
@@ -109,6 +122,7 @@ export class NodeStream {
   async #fetch(after: number): Promise<void> {
     try {
       const page = await this.host.read(this.id, after);
+      if (page.head?.key !== this.key) return this.lose();
       const { epoch } = page.head ?? { epoch: "" };
       const entries = page.entries.map((entry) => ({ ...entry, key: this.key, epoch }));
       this.#carryOut(this.sequencer.handlePage({ head: page.head, entries }));
@@ -309,6 +323,7 @@ export class Member {
     try {
       const page = await stream.host.read(stream.id, after);
       if (this.connection.closed || this.#detached) return;
+      if (page.head?.key !== stream.key) return stream.lose();
       const large = (entry: Entry) => isLarge(entry, stream.host.chunkCharacters);
       const outputs = this.feed.handlePage(page, stream.delivered, large);
       this.#emptyReads = outputs.length === 0 ? this.#emptyReads + 1 : 0;
