@@ -3,18 +3,22 @@
  * what the link carries, frame by frame, and what both sides do.
  */
 
+import type { SavedSession } from "../../src/protocol/client-session.ts";
+import { decodeWelcome } from "../../src/protocol/frames.ts";
 import type { Run } from "../../src/protocol/inbox.ts";
 import { Pair } from "../../src/protocol/testing/pair.ts";
 import { smallClient, smallLimits } from "../../src/protocol/testing/pair-sizes.ts";
 import type { Handling } from "../../src/protocol/testing/process-model.ts";
 import { PairWitness } from "./pair-witness.ts";
-import { durationOf, settingsOf, shortened, type Stage } from "./script.ts";
+import { durationOf, settingsOf, shortened, type Stage, unfolded } from "./script.ts";
 
 export class PairStage implements Stage {
   readonly #pair: Pair;
   readonly #witness: PairWitness;
   readonly #handlings = new Map<string, Handling>();
   readonly #emits = new Map<string, number>();
+  /** What a page had to save right after its first welcome. */
+  #newborn: SavedSession | undefined;
   #told: string[] = [];
 
   /** `command`: `pair`, with settings of the pair, of the client and of the advertised limits. */
@@ -37,9 +41,11 @@ export class PairStage implements Stage {
 
   perform(command: string): readonly string[] {
     this.#told = [];
-    this.#do(command);
+    const silent = command.startsWith("silently ");
+    this.#do(silent ? command.slice("silently ".length) : command);
+    if (this.#pair.client.token !== "") this.#newborn ??= this.#pair.client.save();
     this.#witness.look();
-    return this.#told;
+    return silent ? [] : this.#told;
   }
 
   #do(command: string): void {
@@ -54,9 +60,10 @@ export class PairStage implements Stage {
       pair.publish(name, { announce: !rest.includes("unannounced"), args: paddingOf(rest) });
     else if (verb === "handler") this.#handlings.set(name, handlingOf(rest));
     else if (command.startsWith("client says "))
-      this.#inject(() => pair.server?.handleFrame(JSON.parse(command.slice(12))));
+      this.#inject(() => pair.server?.handleFrame(JSON.parse(unfolded(command.slice(12)))));
+    else if (command.startsWith("server welcomes ")) this.#welcome(JSON.parse(command.slice(16)));
     else if (command.startsWith("server says "))
-      this.#inject(() => pair.client.handleFrame(pair.schedule.now, JSON.parse(command.slice(12))));
+      this.#inject(() => pair.client.handleFrame(pair.schedule.now, JSON.parse(unfolded(command.slice(12)))));
     else this.#fault(command);
   }
 
@@ -70,9 +77,11 @@ export class PairStage implements Stage {
     else if (command === "session moves") pair.moveServer();
     else if (command === "session is lost") pair.loseSession();
     else if (command === "page reloads") pair.reloadPage();
+    else if (command === "page is restored") pair.reloadPage(this.#newborn);
     else if (command === "client gives the session up") pair.reset();
     else if (command === "head is compared") pair.server?.handleHead();
     else if (verb === "limits") pair.limits = { ...pair.limits, ...settings };
+    else if (command.startsWith("store forgets ")) pair.store.outcomes.delete(Number(rest[1]));
     else if (verb === "trim") pair.store.trim(settings["below"] ?? 1);
     else if (verb === "rewind") pair.store.rewind(settings["to"] ?? 0, `e${settings["epoch"]}`);
     else throw new Error("nobody knows this command");
@@ -91,6 +100,16 @@ export class PairStage implements Stage {
   #inject(deliver: () => void): void {
     this.#pair.schedule.after(0, deliver);
     this.#wait(0);
+  }
+
+  /** A welcome of a server that is not the pair's own; what is not said is as in the pair's. */
+  #welcome(said: object): void {
+    const { limits, store } = this.#pair;
+    const usual = { version: 1, generation: store.generation + 1, resumed: true, refused: "", limits };
+    const decoded = decodeWelcome({ ...usual, streams: [], frames: [], uploads: [], ...said });
+    if (decoded === undefined) throw new Error("no welcome");
+    const { client, schedule } = this.#pair;
+    this.#inject(() => client.handleConnected(schedule.now, "session", client.token || "token", decoded));
   }
 
   #wait(forMs: number): void {

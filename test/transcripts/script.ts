@@ -16,21 +16,6 @@ export function linesOf(text: string): readonly Line[] {
     .map((line) => ({ kind: line === "" || line.startsWith("#") ? "kept" : "command", text: line }));
 }
 
-/** Every quote of the protocol in a transcript, each on one line. */
-export function quotesOf(text: string): readonly string[] {
-  const quotes: string[][] = [];
-  let inside = false;
-  for (const line of text.split("\n")) {
-    const quoted = /^# > ?(.*)$/.exec(line)?.[1];
-    if (quoted !== undefined) {
-      if (!inside) quotes.push([]);
-      quotes.at(-1)?.push(quoted.trim());
-    }
-    inside = quoted !== undefined;
-  }
-  return quotes.map((lines) => lines.join(" "));
-}
-
 /** What takes commands and says what came of them. */
 export type Stage = { perform(command: string): Promise<readonly string[]> | readonly string[] };
 
@@ -75,7 +60,20 @@ export function durationOf(command: string): number {
   return Number(number) * (unit === "ms" ? 1 : unit === "s" ? 1_000 : 60_000);
 }
 
+/**
+ * `x*300` stands for 300 of that letter or bracket, `<TEXT>*300` for so many of that text, with commas
+ * between them.
+ */
+export function unfolded(text: string): string {
+  return text
+    .replace(/<([^>]*)>\*(\d+)/g, (_, what: string, count: string) =>
+      Array.from({ length: Number(count) }, () => what).join(","),
+    )
+    .replace(/([a-z[\]])\*(\d+)/g, (_, letter: string, count: string) => letter.repeat(Number(count)));
+}
+
 /** Long runs of one letter, shortened, and lines of a width that can be read. */
 export function shortened(text: string): string {
-  return text.replace(/([a-z])\1{15,}/g, (run, letter: string) => `${letter}*${run.length}`);
+  const runs = text.replace(/([a-z])\1{15,}/g, (run, letter: string) => `${letter}*${run.length}`);
+  return runs.length > 1_000 ? `${runs.slice(0, 100)}... (${runs.length} characters)` : runs;
 }

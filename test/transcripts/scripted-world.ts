@@ -5,10 +5,12 @@
  */
 
 import { io, type Socket as ClientSocket } from "../../src/client/index.ts";
-import { currentRequest, RetryLater, Server, type Socket } from "../../src/server/index.ts";
+import { Server as StockServer } from "socket.io";
+import { Server } from "../../src/server/index.ts";
 import type { DeliveryOptions } from "../../src/server/options.ts";
 import { History } from "../sim/history.ts";
-import { Link, type LinkEnd, type LinkTraits } from "../sim/network.ts";
+import { ScriptedApplication } from "./scripted-application.ts";
+import { Link, type LinkEnd, type LinkTraits, type Packet } from "../sim/network.ts";
 import { Seeded } from "../sim/seeded.ts";
 import { SharedStore, type StoreFaults } from "../sim/shared-store.ts";
 import { pageTransport, SimulatedEngine } from "../sim/transports.ts";
@@ -42,6 +44,8 @@ export type ScriptedOptions = {
   readonly storeMs: number;
 };
 
+export type RawClient = { say: (text: string) => void };
+
 /** A process has let go of a session. */
 export type LetGo = { readonly node: string; readonly session: string; readonly reason: string };
 
@@ -53,8 +57,7 @@ export class ScriptedWorld {
   readonly history = new History(() => this.timeline.now);
   readonly nodes = new Map<string, ScriptedNode>();
   readonly pages = new Map<string, ScriptedPage>();
-  /** Whose page a session is; known as soon as a connection handler runs. */
-  readonly pageOfSession = new Map<string, string>();
+  readonly #application = new ScriptedApplication(this.history);
   readonly store: SharedStore;
   told: (letGo: LetGo) => void = () => {};
   readonly #options: ScriptedOptions;
@@ -75,11 +78,15 @@ export class ScriptedWorld {
     this.store = new SharedStore({ timeline, history, random: timeline.random, faults });
   }
 
+  /** Whose page a session is; known as soon as a connection handler runs. */
+  get pageOfSession(): ReadonlyMap<string, string> {
+    return this.#application.pageOfSession;
+  }
+
   startNode(name: string): void {
     const process = new Process(name);
     const node: ScriptedNode = { name, process, server: undefined, links: new Set() };
     this.nodes.set(name, node);
-    const timing = { pingInterval: 8_000, pingTimeout: 6_000 };
     this.timeline.for(process, 0, () => {
       const delivery = { ...this.#options.delivery, store: this.store.openFor(process), node: name };
       const server = new Server({ ...timing, serveClient: false, delivery });
@@ -87,13 +94,48 @@ export class ScriptedWorld {
       server.bind(engine);
       node.server = server;
       this.#engines.set(node, engine);
-      server.on("connection", (socket) => this.#serve(node, socket));
+      server.on("connection", (socket) => this.#application.serve(node, socket));
       // The session is not known by its page yet; the words are put together when they are read.
       server.on("session", (session) => {
         for (const event of ["moved", "end"])
           session.on(event, (reason: string) => this.told({ node: name, session: session.id, reason }));
       });
     });
+  }
+
+  /** A server of Socket.IO's own. */
+  startStockNode(name: string): void {
+    const process = new Process(name);
+    const node: ScriptedNode = { name, process, server: undefined, links: new Set() };
+    this.nodes.set(name, node);
+    this.timeline.for(process, 0, () => {
+      const engine = new SimulatedEngine(process, timing);
+      const server = new StockServer({ ...timing, serveClient: false });
+      server.bind(engine);
+      server.on("connection", (socket) => {
+        socket.on("do", (_id: string, _steps: string, _padding: string, done?: () => void) => done?.());
+      });
+      this.#engines.set(node, engine);
+    });
+  }
+
+  /**
+   * A link whose client is no program but says what it is told; what it is sent is overheard like everything.
+   */
+  openRaw(name: string, goesTo: string | undefined): RawClient {
+    const owner = new Process(name);
+    const raw: RawClient = { say: () => {} };
+    const received = (packet: Packet) => {
+      if (packet.type === "ping") link?.toServer.send([{ type: "pong" }], () => {});
+    };
+    const closed = () => this.history.add({ kind: "disconnect", page: name, reason: "closed by the server" });
+    let link: Link | undefined;
+    const page = { name, goesTo, link };
+    this.#dial(page, { owner, received, closed }, (opened) => {
+      link = opened;
+      raw.say = (text) => link?.toServer.send([{ type: "message", data: text }], () => {});
+    });
+    return raw;
   }
 
   /** `rooms` are joined by the connection handler, at every connection; `place` is what its tab has kept. */
@@ -146,7 +188,11 @@ export class ScriptedWorld {
     });
   }
 
-  #dial(page: ScriptedPage, end: LinkEnd, done: (link: Link | undefined) => void): void {
+  #dial(
+    page: Pick<ScriptedPage, "name" | "goesTo" | "link">,
+    end: LinkEnd,
+    done: (link: Link | undefined) => void,
+  ): void {
     const { timeline } = this;
     const { latencyMs, charactersPerMs, bufferCharacters } = this.#options;
     const wanted = page.goesTo === undefined ? [...this.nodes.keys()][0] : page.goesTo;
@@ -179,9 +225,19 @@ export class ScriptedWorld {
       history.add({ kind: "connect", page: name, session: session(), resumed: socket.recovered, generation });
     });
     socket.on("disconnect", (reason: string) => history.add({ kind: "disconnect", page: name, reason }));
-    socket.on("note", (id: string) => {
+    const show = (id: string) => {
       const { stream = 0, offset = 0 } = socket.delivery.entry ?? {};
       history.add({ kind: "shown", page: name, session: session(), stream, offset, id, aside: "" });
+    };
+    socket.on("note", show);
+    socket.on("question", (id: string, answer: (value: string) => void) => {
+      show(id);
+      answer(`answer to ${id}`);
+    });
+    socket.on("connect_error", (error: Error & { data?: { code?: string } }) => {
+      // Without data it was the link that failed, not the server that refused.
+      const code = error.data?.code;
+      if (code !== undefined) history.add({ kind: "refused", page: name, session: "", code });
     });
     socket.delivery.on("gap", ({ stream, from, to, reason }) =>
       history.add({ kind: "gap", page: name, session: session(), stream, from, to, reason }),
@@ -195,58 +251,9 @@ export class ScriptedWorld {
       history.add({ kind: "settled", page: name, session: session(), sequence, error: code, value });
     });
   }
-
-  #serve(node: ScriptedNode, socket: Socket): void {
-    const { page, rooms } = socket.handshake.auth as { page: string; rooms: string[] };
-    this.pageOfSession.set(socket.id, page);
-    for (const room of rooms) void socket.join(room);
-    socket.on("do", async (id: string, steps: string, _padding: string, acknowledge?: () => void) => {
-      const { session, sequence } = currentRequest();
-      const told = { node: node.name, session, sequence, id };
-      this.history.add({ kind: "run", ...told });
-      try {
-        await this.#follow(node, socket, steps);
-        acknowledge?.();
-        this.history.add({ kind: "ran", ...told, how: "done" });
-      } catch (error) {
-        this.history.add({ kind: "ran", ...told, how: (error as Error).message });
-        throw error;
-      }
-    });
-  }
-
-  /** `;` stands for waiting until a step is done, `&` for going on at once. */
-  async #follow(node: ScriptedNode, socket: Socket, steps: string): Promise<void> {
-    for (const [, step = "", mark] of steps.matchAll(/\s*([^;&]+)([;&]|$)/g)) {
-      const done = this.#step(node, socket, step.trim());
-      if (mark === "&") done.catch(() => undefined);
-      // oxlint-disable-next-line no-await-in-loop -- one step after another is what is asked for.
-      else await done;
-    }
-  }
-
-  async #step(node: ScriptedNode, socket: Socket, step: string): Promise<void> {
-    const [verb, what = "", id = ""] = step.split(" ");
-    if (verb === "join") await socket.join(what);
-    else if (verb === "leave") await socket.leave(what);
-    // Once more in the very moment in which the first one is refused.
-    else if (verb === "insist") await leaving(socket, what).catch(() => leaving(socket, what));
-    else if (verb === "publish") await this.publish(node, what, id);
-    else if (verb === "sleep") await new Promise((resolve) => void setTimeout(resolve, Number(what)));
-    else if (verb === "fail") throw Object.assign(new Error(what), { code: what });
-    else if (verb === "retry") throw new RetryLater("not yet");
-    else if (step !== "") throw new Error(`no step: ${step}`);
-  }
-
-  async publish(node: ScriptedNode, room: string, id: string, padding = ""): Promise<void> {
-    const { server } = node;
-    await (room === "all" ? server : server?.to(room.split(",")))?.publish("note", id, padding);
-  }
 }
 
-function leaving(socket: Socket, room: string): Promise<void> {
-  return Promise.resolve(socket.leave(room));
-}
+const timing = { pingInterval: 8_000, pingTimeout: 6_000 };
 
 /** Every draw is the middle one, so that what a run does depends on its script alone. */
 class Middle extends Seeded {

@@ -1,8 +1,10 @@
 /** A `ScriptedWorld` under commands. Says in words what its nodes, its pages and its store do. */
 
+import type { Socket } from "../../src/server/index.ts";
 import type { Line } from "../sim/history.ts";
-import { type ScriptedNode, type ScriptedPage, ScriptedWorld } from "./scripted-world.ts";
-import { durationOf, settingsOf, shortened, type Stage } from "./script.ts";
+import { publish } from "./scripted-application.ts";
+import { type RawClient, type ScriptedNode, type ScriptedPage, ScriptedWorld } from "./scripted-world.ts";
+import { durationOf, settingsOf, shortened, type Stage, unfolded } from "./script.ts";
 import { WorldWords } from "./world-words.ts";
 
 export class WorldStage implements Stage {
@@ -11,6 +13,8 @@ export class WorldStage implements Stage {
   readonly #frames: boolean;
   #told: { readonly at: number; readonly line: Line | string }[] = [];
   #facts = 0;
+  readonly #secrets = new Map<string, string>();
+  readonly #raw = new Map<string, RawClient>();
   /** What a page's tab had kept at the moment when it was told to save. */
   readonly #saved = new Map<string, ReadonlyMap<string, string>>();
 
@@ -30,11 +34,7 @@ export class WorldStage implements Stage {
     const retention = entriesPerStream > 0 ? { retention: { entriesPerStream } } : {};
     this.#world = new ScriptedWorld(
       { ...network, delivery: { ...delivery, ...retention } },
-      (page, from, text) => {
-        if (!this.#frames) return;
-        const way = from === "client" ? `${page} -> server` : `server -> ${page}`;
-        this.#told.push({ at: this.#world.timeline.now, line: `${way}  ${text}` });
-      },
+      (page, from, text) => this.#overhear(page, from, text),
     );
     this.#words = new WorldWords(this.#world);
     this.#world.told = ({ node, session, reason }) => {
@@ -47,8 +47,8 @@ export class WorldStage implements Stage {
   async perform(command: string): Promise<readonly string[]> {
     this.#told = [];
     if (command.startsWith("silently ")) {
-      const told = await this.perform(command.slice("silently ".length));
-      return [`(${told.length} lines)`];
+      await this.perform(command.slice("silently ".length));
+      return [];
     }
     const forMs = command.startsWith("wait ") ? durationOf(command) : 0;
     if (forMs === 0) await this.#do(command);
@@ -81,7 +81,12 @@ export class WorldStage implements Stage {
     const [subject = "", verb = "", ...rest] = command.split(" ");
     const node = world.nodes.get(subject);
     const page = world.pages.get(subject);
+    const raw = this.#raw.get(subject);
     if (subject === "node") world.startNode(verb);
+    else if (subject === "plain") world.startStockNode(rest[0] ?? "");
+    else if (subject === "raw")
+      this.#raw.set(rest[0] ?? "", world.openRaw(rest[0] ?? "", listOf(rest, "on")[0]));
+    else if (raw !== undefined) raw.say(this.#filled(command.slice(`${subject} says `.length)));
     else if (subject === "page") this.#openPage(verb, rest);
     else if (subject === "store") this.#store(command);
     else if (subject === "announcements")
@@ -89,6 +94,28 @@ export class WorldStage implements Stage {
     else if (node !== undefined) await this.#nodeDoes(node, verb, command);
     else if (page !== undefined) this.#pageDoes(page, verb, command);
     else throw new Error("nobody knows this command");
+  }
+
+  /** `SESSION(a)`, `TOKEN(a)` and `LIFE(a)` stand for what page a has, as its packets were overheard. */
+  #filled(text: string): string {
+    return unfolded(text).replace(/(SESSION|TOKEN|LIFE)\((\w+)\)/g, (_, what: string, page: string) => {
+      const known = this.#secrets.get(`${what} ${page}`);
+      if (known === undefined) throw new Error(`the ${what} of ${page} has not been heard`);
+      return known;
+    });
+  }
+
+  #overhear(page: string, from: "client" | "server", text: string): void {
+    if (from === "server" && text.startsWith('0{"sid"')) {
+      const { sid, pid = "" } = JSON.parse(text.slice(1)) as { sid: string; pid?: string };
+      this.#secrets.set(`SESSION ${page}`, sid).set(`TOKEN ${page}`, pid);
+    }
+    const life = /\\"i\\":\\"([^"\\]+)\\"/.exec(text)?.[1];
+    if (from === "client" && life !== undefined) this.#secrets.set(`LIFE ${page}`, life);
+    // What a raw client says stands in the command.
+    if (!this.#frames || (from === "client" && this.#raw.has(page))) return;
+    const way = from === "client" ? `${page} -> server` : `server -> ${page}`;
+    this.#told.push({ at: this.#world.timeline.now, line: `${way}  ${text}` });
   }
 
   #openPage(name: string, rest: readonly string[]): void {
@@ -111,15 +138,48 @@ export class WorldStage implements Stage {
   async #nodeDoes(node: ScriptedNode, verb: string, command: string): Promise<void> {
     const world = this.#world;
     const { timeline } = world;
-    const [room = "", id = "", padding = ""] = command.split(" ").slice(2);
-    if (verb === "publishes") {
-      const size = Number(padding.slice(1) || 0);
-      // oxlint-disable-next-line promise/catch-or-return -- what comes of it is in the history.
-      timeline.for(node.process, 0, () => void world.publish(node, room, id, "x".repeat(size)));
-    } else if (verb === "crashes") world.crash(node);
+    if (verb === "publishes") this.#publish(node, command);
+    else if (verb === "crashes") world.crash(node);
     else if (verb === "freezes") node.process.frozenUntil = timeline.now + durationOf(command);
+    else if (verb === "asks") this.#ask(node, command);
+    else if (verb === "drains") timeline.for(node.process, 0, () => void node.server?.delivery.close());
     else if (verb === "tells") await this.#figures(node);
-    else throw new Error("a node publishes, crashes, freezes, or tells its figures");
+    else throw new Error("a node publishes, asks, crashes, freezes, drains, or tells its figures");
+  }
+
+  /** `n00 publishes red,blue x1 x500 except a`, or `n00 publishes volatile red x1`. */
+  #publish(node: ScriptedNode, command: string): void {
+    const words = command.split(" ").slice(2);
+    const isVolatile = words[0] === "volatile";
+    const [room = "", id = ""] = words.slice(isVolatile ? 1 : 0);
+    const size = words.find((word, index) => index > 1 && /^x\d+$/.test(word)) ?? "x0";
+    const excluded = words.includes("except") ? this.#sessionOf(words.at(-1) ?? "") : undefined;
+    const padding = "x".repeat(Number(size.slice(1)));
+    const except = excluded === undefined ? {} : { except: excluded };
+    this.#world.timeline.for(node.process, 0, () => {
+      if (isVolatile) node.server?.to(room).volatile.emit("note", id, "");
+      // What comes of it is in the history.
+      else void publish(node, { room, id, padding, ...except }).catch(() => undefined);
+    });
+  }
+
+  /** A callback that the server waits for. */
+  #ask(node: ScriptedNode, command: string): void {
+    const [, , page = "", id = ""] = command.split(" ");
+    const session = this.#sessionOf(page) ?? "";
+    this.#world.timeline.for(node.process, 0, () => {
+      const socket = node.server?.sockets.sockets.get(session) as unknown as Socket | undefined;
+      const note = (told: string) =>
+        this.#told.push({ at: this.#world.timeline.now, line: `${node.name} hears of ${id}: ${told}` });
+      socket?.delivery.session?.emitWithAck("question", id).then(
+        (value: unknown) => note(String(value)),
+        (error: unknown) => note((error as Error).message),
+      );
+    });
+  }
+
+  #sessionOf(page: string): string | undefined {
+    return [...this.#world.pageOfSession].find(([, name]) => name === page)?.[0];
   }
 
   async #figures(node: ScriptedNode): Promise<void> {
@@ -162,8 +222,14 @@ export class WorldStage implements Stage {
       const { socket, name } = page;
       if (socket === undefined) return;
       const padding = "x".repeat(Number(size.slice(1) || 0));
-      if (head.endsWith(" asks")) socket.emit("do", id, steps, padding, () => undefined);
-      else socket.emit("do", id, steps, padding);
+      try {
+        if (head.includes(" asks")) socket.emit("do", id, steps, padding, () => undefined);
+        else socket.emit("do", id, steps, padding);
+      } catch (error) {
+        const line = `${name} cannot emit ${id}: ${(error as { code?: string }).code}`;
+        this.#told.push({ at: timeline.now, line });
+        return;
+      }
       const { lastSequence: sequence, session } = socket.delivery;
       history.add({ kind: "emit", page: name, session: session?.id ?? "", sequence, id, plan: steps });
     });

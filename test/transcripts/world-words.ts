@@ -6,6 +6,7 @@ import type { ScriptedWorld } from "./scripted-world.ts";
 export class WorldWords {
   readonly #world: ScriptedWorld;
   readonly #emits = new Map<string, string>();
+  readonly #epochs = new Map<string, number>();
 
   constructor(world: ScriptedWorld) {
     this.#world = world;
@@ -15,6 +16,7 @@ export class WorldWords {
   of({ fact }: Line): string {
     switch (fact.kind) {
       case "connect": {
+        if (fact.session === "") return `${fact.page} is connected to a server that gives no session`;
         const how = fact.resumed ? "goes on with its session" : "has a new session";
         return `${fact.page} is connected and ${how}, generation ${fact.generation}`;
       }
@@ -29,6 +31,7 @@ export class WorldWords {
         return `${fact.page} sees ${id} ${end}${fact.value === "" ? "" : ` with ${fact.value}`}`;
       }
       case "shown":
+        if (fact.offset === 0) return `${fact.page} is shown ${fact.id}`;
         return `${fact.page} is shown ${fact.id} (${this.#room(fact.stream)} ${fact.offset})`;
       case "gap": {
         const { page, stream, from, to, reason } = fact;
@@ -49,13 +52,21 @@ export class WorldWords {
 
   /** A packet of Socket.IO, with names for what is random in it. */
   wire(text: string): string {
-    let told = text;
+    let told = text.replace(/epoch\d[\d.]*/g, (epoch) => this.#epoch(epoch));
     for (const [session, page] of this.#world.pageOfSession) told = told.replaceAll(session, `<${page}>`);
     return told
-      .replace(/"pid":"[^"]+"/, '"pid":"<token>"')
+      .replace(/"(n\d\d)[\w-]{12}\.(\d+)"/g, '"<$1>.$2"')
+      .replace(/"pid":"[^"]{30,}"/, '"pid":"<token>"')
       .replace(/"i":"[^"]+"/, '"i":"<life>"')
       .replace(/\\"i\\":\\"[^"\\]+\\"/, '\\"i\\":\\"<life>\\"')
       .replace(/"limits":\{[^}]*\}/, '"limits":{...}');
+  }
+
+  /** Epochs by the order in which they are heard of. */
+  #epoch(name: string): string {
+    const number = this.#epochs.get(name) ?? this.#epochs.size + 1;
+    this.#epochs.set(name, number);
+    return `E${number}`;
   }
 
   #stored(fact: Line["fact"]): string {
@@ -93,6 +104,8 @@ export class WorldWords {
     const opened = history.of("opened").find((fact) => fact.stream === stream);
     if (opened !== undefined) return "everyone";
     const key = history.of("appended").find((fact) => fact.stream === stream)?.key ?? "";
-    return key.replace(/^.*\/r:/, "");
+    const room = key.replace(/^.*\/r:/, "");
+    const page = this.#world.pageOfSession.get(room);
+    return page === undefined ? room : `${page}'s own`;
   }
 }
