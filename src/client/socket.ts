@@ -103,9 +103,10 @@ export class DeliveringSocket extends SocketBase {
    * it.
    */
   override emit(event: string, ...args: unknown[]): this {
+    // Without a guarantee it would even be taken for frames.
+    if (event === frameEvent) throw new DeliveryError("reserved_event", { detail: event });
     if (this.flags.volatile === true || this.#stock || reservedEvents.has(event))
       return super.emit(event, ...args);
-    if (event === frameEvent) throw new DeliveryError("reserved_event", { detail: event });
     const { timeout = this._opts.ackTimeout } = this.flags;
     this.flags = {};
     const callback = typeof args.at(-1) === "function" ? (args.pop() as Callback) : undefined;
@@ -122,6 +123,7 @@ export class DeliveringSocket extends SocketBase {
   }
 
   override emitWithAck(event: string, ...args: unknown[]): Promise<unknown> {
+    if (event === frameEvent) return Promise.reject(new DeliveryError("reserved_event", { detail: event }));
     if (this.flags.volatile === true || this.#stock) return super.emitWithAck(event, ...args);
     const { timeout = this._opts.ackTimeout } = this.flags;
     this.flags = {};

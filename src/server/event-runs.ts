@@ -5,6 +5,7 @@
 
 import { EventEmitter } from "node:events";
 import { DeliveryError } from "../protocol/errors.ts";
+import { frameEvent } from "../protocol/frames.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { reservedEvents } from "../protocol/reserved-events.ts";
 import type { Run } from "../protocol/server-session.ts";
@@ -75,7 +76,7 @@ export class EventRuns {
       );
       return;
     }
-    if (reservedEvents.has(String(event))) {
+    if (event === frameEvent || reservedEvents.has(String(event))) {
       this.#finish(run.sequence, rejection(new DeliveryError("reserved_event", { detail: String(event) })));
       return;
     }

@@ -71,7 +71,7 @@ const rejections: readonly (readonly [name: string, code: string, payload: unkno
   ["binary that is not base64", "bad_frame", { d: ["call", { $b: 0 }], b: ["%%%"] }],
   ["a reserved name", "reserved_event", ["disconnect"]],
   ["an upload of enormous length", "event_too_large", ["ch", 1, 0, 2 ** 51, 0, "x"]],
-  ["the name of the frames themselves", "unhandled_event", ["$hf", ["ev", 1, 0, ["call"]]]],
+  ["the name of the frames themselves", "reserved_event", ["$hf", ["ev", 1, 0, ["call"]]]],
   ["an event that nobody listens for", "unhandled_event", ["valueOf"]],
   ["a very long name", "unhandled_event", ["n".repeat(60_000)]],
 ];

@@ -205,7 +205,8 @@ export class WorldStage implements Stage {
     else if (command === `${page.name} goes silent`) {
       // Half-open: nothing gets through any more, and nobody is told.
       if (page.link !== undefined) page.link.toClient.cut = page.link.toServer.cut = true;
-    } else if (verb === "saves" || verb === "closes") this.#save(page, verb === "closes");
+    } else if (verb === "tries") this.#try(page, command.split(" ")[2] ?? "");
+    else if (verb === "saves" || verb === "closes") this.#save(page, verb === "closes");
     else throw new Error("nobody knows what this page should do");
   }
 
@@ -232,6 +233,27 @@ export class WorldStage implements Stage {
       }
       const { lastSequence: sequence, session } = socket.delivery;
       history.add({ kind: "emit", page: name, session: session?.id ?? "", sequence, id, plan: steps });
+    });
+  }
+
+  /** Emits under a name that may be refused, in each of the ways to emit. */
+  #try({ socket, name, process }: ScriptedPage, event: string): void {
+    const { timeline } = this.#world;
+    const tell = (way: string, error: unknown) => {
+      const line = `${name} cannot ${way} ${event}: ${(error as { code?: string }).code}`;
+      this.#told.push({ at: timeline.now, line });
+    };
+    timeline.for(process, 0, () => {
+      if (socket === undefined) return;
+      const ways = { emit: () => socket.emit(event), "emit volatile": () => socket.volatile.emit(event) };
+      for (const [way, run] of Object.entries(ways)) {
+        try {
+          run();
+        } catch (error) {
+          tell(way, error);
+        }
+      }
+      socket.emitWithAck(event).catch((error: unknown) => tell("emit and wait for", error));
     });
   }
 

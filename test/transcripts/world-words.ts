@@ -56,6 +56,8 @@ export class WorldWords {
     for (const [session, page] of this.#world.pageOfSession) told = told.replaceAll(session, `<${page}>`);
     return told
       .replace(/"(n\d\d)[\w-]{12}\.(\d+)"/g, '"<$1>.$2"')
+      // Of a stock server: Socket.IO draws from a pool that all worlds of a process share.
+      .replace(/"AQEBAQ[\w-]+"/, '"<sid>"')
       .replace(/"pid":"[^"]{30,}"/, '"pid":"<token>"')
       .replace(/"i":"[^"]+"/, '"i":"<life>"')
       .replace(/\\"i\\":\\"[^"\\]+\\"/, '\\"i\\":\\"<life>\\"')
@@ -78,8 +80,10 @@ export class WorldWords {
         const id = this.#emits.get(`${page} ${fact.sequence}`) ?? `event ${fact.sequence}`;
         return `store has the outcome of ${id}: ${fact.status}`;
       }
-      case "resumed":
-        return `store gives the session of ${this.#page(fact.session)} to ${fact.node.slice(0, 3)}, generation ${fact.generation}`;
+      case "resumed": {
+        const to = `${fact.node.slice(0, 3)}, generation ${fact.generation}`;
+        return `store gives the session of ${this.#page(fact.session)} to ${to}`;
+      }
       case "joined":
         return `store has ${this.#page(fact.session)} in ${fact.room}, behind ${fact.base}`;
       case "left":
