@@ -60,7 +60,7 @@ export class NodeStream {
    * What its members are members of is for the store to say, when they resume.
    */
   lose(): void {
-    for (const member of [...this.members]) {
+    for (const member of this.members) {
       member.connection.members.delete(this.id);
       member.detach();
       member.connection.refuse(serverFrame.error("store_unavailable", "a stream is gone from the storage"));
@@ -244,13 +244,13 @@ export class Member {
   }
 
   /** Tells the client of the stream before its first entry. */
-  announce(next: { readonly offset: number }): void {
+  announce(next: { readonly offset: number }, epoch = this.feed.epoch): void {
     if (this.announced) return;
     this.announced = true;
-    const { room, stream, feed } = this;
+    const { room, stream } = this;
     const offset = next.offset - 1;
     const prompt = this.consumer !== undefined;
-    this.connection.queue(serverFrame.open({ stream: stream.id, epoch: feed.epoch, offset, room, prompt }));
+    this.connection.queue(serverFrame.open({ stream: stream.id, epoch, offset, room, prompt }));
   }
 
   /** Reads on from the log when the connection takes more. */
@@ -308,7 +308,8 @@ export class Member {
           this.#sendParts(output.entry, output.from, output.until);
           break;
         case "gap":
-          this.announce({ offset: output.from });
+          // In the new epoch the client would take the gap for one that it knows.
+          this.announce({ offset: output.from }, output.reason === "reset" ? "" : output.epoch);
           this.connection.queue(
             serverFrame.gap(this.stream.id, output.epoch, output.from, output.to, output.reason),
           );

@@ -16,6 +16,8 @@ type Seen = {
   readonly shown: Map<number, string>;
   readonly gaps: { readonly from: number; readonly to: number; readonly at: number }[];
   readonly resets: { readonly to: number; readonly at: number }[];
+  /** Memberships that began in front of what an earlier one had passed. */
+  readonly restarts: Set<Member>;
   /** The client stands here; a reset may move it back. */
   last: number;
 };
@@ -85,7 +87,8 @@ class Record {
     if (!this.#store.mayRead(session, version.key)) this.#report("G2", `${name} was shown to a stranger`);
     if (version.except.includes(session)) this.#report("G2", `${name} was shown to whom it excepts`);
     const seen = this.#seenOf(session, stream);
-    if (offset <= seen.last) this.#report("G2", `${name} was shown after ${seen.last}`);
+    if (offset <= seen.last && !this.#beginsAnew(session, stream, offset))
+      this.#report("G2", `${name} was shown after ${seen.last}`);
     const resets = this.#resets.get(session) ?? 0;
     const ids = this.#ids.get(session) ?? new Map<string, { resets: number; place: string }>();
     const before = ids.get(id);
@@ -94,6 +97,19 @@ class Record {
     this.#ids.set(session, ids.set(id, { resets, place: `${stream}:${offset}` }));
     seen.last = offset;
     seen.shown.set(offset, id);
+  }
+
+  /** Whoever leaves a room and joins it with history is shown that history, again if need be. */
+  #beginsAnew(session: string, stream: number, offset: number): boolean {
+    const seen = this.#seenOf(session, stream);
+    const begun = this.#store
+      .begun(session, stream)
+      .slice(1)
+      .find((member) => member.base < offset && !seen.restarts.has(member));
+    if (begun === undefined) return false;
+    seen.restarts.add(begun);
+    this.#resets.set(session, (this.#resets.get(session) ?? 0) + 1);
+    return true;
   }
 
   #gap({ page, session, stream, from, to, reason }: Gap): void {
@@ -105,11 +121,10 @@ class Record {
       seen.last = Math.max(seen.last, to);
       return;
     }
-    const told = seen.resets.at(-1)?.at ?? -1;
-    const isTrue = this.#store.rewinds.some(
-      (rewind) => rewind.at > told && (rewind.renewed || rewind.headsBefore.has(stream)),
-    );
-    if (!isTrue) this.#report("G3", `${name}, and it has lost nothing since it was told last`);
+    // The word of one may still be under way when the next one comes.
+    const lost = this.#store.rewinds.filter(({ renewed, headsBefore }) => renewed || headsBefore.has(stream));
+    if (lost.length <= seen.resets.length)
+      this.#report("G3", `${name}, and has lost nothing it was not told`);
     seen.resets.push({ to, at: this.#now });
     seen.last = to;
     this.#resets.set(session, (this.#resets.get(session) ?? 0) + 1);
@@ -206,7 +221,13 @@ class Record {
   #seenOf(session: string, stream: number): Seen {
     const streams = this.#seen.get(session) ?? new Map<number, Seen>();
     this.#seen.set(session, streams);
-    const seen = streams.get(stream) ?? { shown: new Map(), gaps: [], resets: [], last: 0 };
+    const seen = streams.get(stream) ?? {
+      shown: new Map(),
+      gaps: [],
+      resets: [],
+      restarts: new Set(),
+      last: 0,
+    };
     streams.set(stream, seen);
     return seen;
   }

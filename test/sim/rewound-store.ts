@@ -26,6 +26,7 @@ export class RewoundStore {
   readonly rewinds: Rewind[] = [];
   /** By session, then by room; memberships that are undone or left are gone. */
   readonly #members = new Map<string, Map<string, Member>>();
+  readonly #begun = new Map<string, Member[]>();
   /** Keys of the streams that a session has ever been a member of. */
   readonly #keys = new Map<string, Set<string>>();
   readonly #versions = new Map<number, Map<number, Version[]>>();
@@ -60,6 +61,11 @@ export class RewoundStore {
         return;
       default:
     }
+  }
+
+  /** Every membership of a stream that a session has begun, also those that are left or lost. */
+  begun(session: string, stream: number): readonly Member[] {
+    return (this.#begun.get(session) ?? []).filter((member) => member.stream === stream);
   }
 
   members(session: string): ReadonlyMap<string, Member> {
@@ -111,8 +117,9 @@ export class RewoundStore {
   /** Joining again keeps the base. */
   #join(session: string, room: string, member: Member): void {
     const known = this.members(session).get(room);
-    if (known?.stream !== member.stream || known.base !== member.base)
-      this.#set(session, room, member, member.since);
+    if (known?.stream === member.stream && known.base === member.base) return;
+    this.#begun.set(session, [...(this.#begun.get(session) ?? []), member]);
+    this.#set(session, room, member, member.since);
   }
 
   #set(session: string, room: string, member: Member | undefined, at: number): void {
