@@ -94,6 +94,11 @@ export class ScriptedWorld {
       server.bind(engine);
       node.server = server;
       this.#engines.set(node, engine);
+      server.use((socket, next) => {
+        const { user } = socket.handshake.auth as { user?: string };
+        if (user !== undefined) (socket.data as { principal?: string }).principal = user;
+        next();
+      });
       server.on("connection", (socket) => this.#application.serve(node, socket));
       // The session is not known by its page yet; the words are put together when they are read.
       server.on("session", (session) => {
