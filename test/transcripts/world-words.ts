@@ -54,14 +54,16 @@ export class WorldWords {
   wire(text: string): string {
     let told = text.replace(/epoch\d[\d.]*/g, (epoch) => this.#epoch(epoch));
     for (const [session, page] of this.#world.pageOfSession) told = told.replaceAll(session, `<${page}>`);
-    return told
-      .replace(/"(n\d\d)[\w-]{12}\.(\d+)"/g, '"<$1>.$2"')
-      // Of a stock server: Socket.IO draws from a pool that all worlds of a process share.
-      .replace(/"AQEBAQ[\w-]+"/, '"<sid>"')
-      .replace(/"pid":"[^"]{30,}"/, '"pid":"<token>"')
-      .replace(/"i":"[^"]+"/, '"i":"<life>"')
-      .replace(/\\"i\\":\\"[^"\\]+\\"/, '\\"i\\":\\"<life>\\"')
-      .replace(/"limits":\{[^}]*\}/, '"limits":{...}');
+    return (
+      told
+        .replace(/"(n\d\d)[\w-]{12}\.(\d+)"/g, '"<$1>.$2"')
+        // Of a stock server: Socket.IO draws from a pool that all worlds of a process share.
+        .replace(/"AQEBAQ[\w-]+"/, '"<sid>"')
+        .replace(/"pid":"[^"]{30,}"/, '"pid":"<token>"')
+        .replace(/"i":"[^"]+"/, '"i":"<life>"')
+        .replace(/\\"i\\":\\"[^"\\]+\\"/, '\\"i\\":\\"<life>\\"')
+        .replace(/"limits":\{[^}]*\}/, '"limits":{...}')
+    );
   }
 
   /** Epochs by the order in which they are heard of. */
