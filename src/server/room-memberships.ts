@@ -99,7 +99,23 @@ export class RoomMemberships {
     const { store, name: namespace } = this.#delivery;
     // Whoever is away must not be replayed what was taken from them because the store was away too.
     const report = (error: unknown) => this.#delivery.reportStoreError(error);
-    persistently(() => store.withdraw({ namespace, ...selector }, rooms), { report }).catch(report);
+    persistently(() => store.withdraw({ namespace, ...selector }, rooms), { report })
+      .then((changed) => this.#withdrawn(changed, rooms))
+      .catch(report);
+  }
+
+  /** A connected session's own leave may have failed where this has not. */
+  #withdrawn(sessions: readonly string[], rooms: readonly string[]): void {
+    for (const id of sessions) {
+      const session = this.#delivery.sessions.get(id);
+      for (const room of rooms) {
+        const membership = session?.memberships.get(room);
+        if (session === undefined || membership === undefined) continue;
+        session.memberships.delete(room);
+        void this.#delivery.localRooms.del(id, room);
+        this.#detach(session, membership.head.stream);
+      }
+    }
   }
 
   async #join(session: Session, room: string, options: JoinOptions): Promise<void> {
