@@ -1,10 +1,12 @@
 /** The rooms of the simulated application: how pages become members, with history and with cursors. */
 
 import type { Socket } from "../../src/server/index.ts";
+import type { Bans } from "./application-acts.ts";
 import { quietRoom } from "./usage.ts";
 
 /** What a page says of itself when it connects. */
 export type PageAuth = {
+  readonly user?: string;
   readonly room?: string;
   readonly from?: "last" | "after";
   readonly count?: number;
@@ -17,8 +19,9 @@ export type PageAuth = {
  * Not awaited, as applications do; a failure closes the connection, and the next one comes through here
  * again.
  */
-export function joinAtConnection(socket: Socket, auth: PageAuth): void {
-  const { room, mailbox, consumer, quiet = false } = auth;
+export function joinAtConnection(socket: Socket, auth: PageAuth, bans: Bans): void {
+  const { user = "", mailbox, consumer, quiet = false } = auth;
+  const room = auth.room !== undefined && bans.has(user, auth.room) ? undefined : auth.room;
   const joined = [
     quiet ? socket.join(quietRoom) : undefined,
     room === undefined ? undefined : joinWith(socket, room, auth),

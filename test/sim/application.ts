@@ -2,10 +2,12 @@
 
 import { currentRequest, RetryLater, type Server, type Socket } from "../../src/server/index.ts";
 import type { History } from "./history.ts";
+import { codeOf } from "./error-code.ts";
+import { act, type Bans } from "./application-acts.ts";
 import { joinAtConnection, joinWith, rejoinMailbox } from "./application-rooms.ts";
 import type { Less } from "./less.ts";
 import type { Seeded } from "./seeded.ts";
-import { quietRoom } from "./usage.ts";
+import { type Act, quietRoom } from "./usage.ts";
 
 type Acknowledge = ((...values: unknown[]) => void) | undefined;
 
@@ -17,6 +19,9 @@ export type Application = {
   readonly less: Less;
   readonly rooms: readonly string[];
   readonly mailboxes: readonly string[];
+  readonly acts: readonly Act[];
+  readonly alone: boolean;
+  readonly bans: Bans;
   /** How often an event has been run on any node: `retry` handlers give in after some. */
   readonly attempts: Map<string, number>;
   /** False when nothing new is to be begun. */
@@ -26,7 +31,8 @@ export type Application = {
 export function installApplication(application: Application): void {
   const { io, history, node, random } = application;
   io.on("connection", (socket) => {
-    joinAtConnection(socket, socket.handshake.auth);
+    joinAtConnection(socket, socket.handshake.auth, application.bans);
+    socket.on("flash", (id: string) => history.add({ kind: "flashed", at: "nodes", id }));
     socket.on("do", async (id: string, plan: string, _padding: string, acknowledge?: Acknowledge) => {
       const { session, sequence } = currentRequest();
       history.add({ kind: "run", node, session, sequence, id });
@@ -59,6 +65,8 @@ function speakOnce(application: Application): void {
   const asking = application.random.named(`${id}q`);
   if (asking.chance(0.3) && less.next(`${node}q`).happens)
     askSomeone({ ...application, random: asking }, `${id}q`);
+  if (less.next(`${node}f`).happens)
+    act({ ...application, random: application.random.named(`${id}f`) }, `${id}f`);
 }
 
 type Receipted = Promise<{ readonly stream: number; readonly offset: number; readonly epoch: string }>;
@@ -159,6 +167,14 @@ async function handle(application: Application, socket: Socket, event: Event): P
       return;
     case "hang":
       return;
+    case "signout":
+      reply();
+      await pause(random.whole(1, 50));
+      socket.delivery.session?.end();
+      return;
+    case "bulky":
+      acknowledge?.(`reply:${id}`, "x".repeat(2_000));
+      return;
     case "twice":
       reply();
       acknowledge?.("wrong");
@@ -209,6 +225,7 @@ export const plans = [
   "retry:2",
   "hang",
   "twice",
+  "bulky",
   "join:",
   "last:",
   "after:",
@@ -220,11 +237,6 @@ export const plans = [
 
 export function padding(random: Seeded): string {
   return random.chance(0.1) ? "x".repeat(random.whole(200, 6_000)) : "";
-}
-
-export function codeOf(error: unknown): string {
-  const { code, message } = error as { code?: string; message?: string };
-  return code ?? message ?? String(error);
 }
 
 function pause(ms: number): Promise<void> {

@@ -11,28 +11,36 @@ export type AnswerEvidence = {
   readonly livePages: readonly string[];
   /** Whether nodes have room for few sessions that are without a connection. */
   readonly mayEvict: boolean;
+  /** Whether nodes keep few callbacks. */
+  readonly mayForget: boolean;
 };
 
-export function checkAnswers({ history, livePages, mayEvict }: AnswerEvidence, report: Report): void {
-  const answers = new Answers(mayEvict, report);
-  for (const { fact } of history.lines) answers.read(fact);
-  answers.finish(new Set(livePages));
+export function checkAnswers(evidence: AnswerEvidence, report: Report): void {
+  const answers = new Answers(evidence, report);
+  for (const { fact } of evidence.history.lines) answers.read(fact);
+  answers.finish(new Set(evidence.livePages));
 }
 
 class Answers {
   readonly #report: Report;
   readonly #mayEvict: boolean;
+  readonly #mayForget: boolean;
   readonly #asked = new Map<string, Asked>();
   readonly #answered = new Set<string>();
   readonly #shown = new Set<string>();
   readonly #ended = new Set<string>();
   /** The node that each session was last resumed by; a session that was not is where it was opened. */
   readonly #holders = new Map<string, string>();
+  /**
+   * Sessions whose callbacks were given up because they have ended, which the store may hear a little later.
+   */
+  readonly #closed = new Set<string>();
   readonly #down = new Set<string>();
   readonly #sessions = new Map<string, string>();
 
-  constructor(mayEvict: boolean, report: Report) {
+  constructor({ mayEvict, mayForget }: AnswerEvidence, report: Report) {
     this.#mayEvict = mayEvict;
+    this.#mayForget = mayForget;
     this.#report = report;
   }
 
@@ -65,6 +73,11 @@ class Answers {
 
   /** Whoever has a deadline, or asks a client that is here, knows by now. */
   finish(livePages: ReadonlySet<string>): void {
+    for (const session of this.#closed) {
+      // A process that has room for few sessions without a connection lets go of their callbacks too.
+      if (!this.#ended.has(session) && !this.#mayEvict)
+        this.#report("G4", `${session} was said to have ended, which it has not`);
+    }
     const connected = new Set<string>();
     for (const [page, session] of this.#sessions) if (livePages.has(page)) connected.add(session);
     for (const { id, node, session, timeoutMs } of this.#asked.values()) {
@@ -96,8 +109,10 @@ class Answers {
       case "stale_generation":
         return this.#holders.has(session);
       case "session_closed":
-        // A process that has room for few sessions without a connection lets go of their callbacks too.
-        return this.#ended.has(session) || this.#mayEvict;
+        this.#closed.add(session);
+        return true;
+      case "reply_timeout":
+        return this.#mayForget;
       default:
         return error === "store_unavailable" || error === "store_busy";
     }

@@ -46,13 +46,15 @@ function checkOnce(
   const overdue = overdueRuns(history, handlerTimeoutMs);
   const ran = new Set(history.of("run").map(({ id }) => id));
   const places = new Map<string, number>();
+  const orphaned = orphanedRuns(history);
   for (const { stream, id } of appended) {
     const [event = "", part] = id.split("#");
     if (part !== undefined && !ran.has(event)) report("G5", `${id} was stored, and ${event} never ran`);
     const name = `${stream} ${id}`;
     const count = (places.get(name) ?? 0) + 1;
     places.set(name, count);
-    if (count > 1 && !overdue.has(event)) report("G5", `${name} was stored ${count} times`);
+    if (count > 1 && !overdue.has(event) && !orphaned.has(event))
+      report("G5", `${name} was stored ${count} times`);
   }
 }
 
@@ -89,6 +91,21 @@ function overdueRuns(history: History, handlerTimeoutMs: number): Set<string> {
     if (at - (started.get(`${fact.node} ${fact.id}`) ?? at) >= handlerTimeoutMs) overdue.add(fact.id);
   }
   return overdue;
+}
+
+/** With a session its keys end, though a handler of it may still be running. */
+function orphanedRuns(history: History): Set<string> {
+  const running = new Map<string, string>();
+  const orphaned = new Set<string>();
+  for (const { fact } of history.lines) {
+    if (fact.kind === "run") running.set(`${fact.node} ${fact.id}`, fact.session);
+    if (fact.kind === "ran") running.delete(`${fact.node} ${fact.id}`);
+    if (fact.kind !== "ended") continue;
+    for (const [name, session] of running) {
+      if (session === fact.session) orphaned.add(name.slice(name.indexOf(" ") + 1));
+    }
+  }
+  return orphaned;
 }
 
 /** The streams that each part of a handler's work goes to, by their keys. */

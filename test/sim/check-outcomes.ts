@@ -105,7 +105,9 @@ class Outcomes {
   #settle(fact: Settled): void {
     const emit = this.#eventsOf(fact.page).get(fact.sequence);
     const [before] = emit?.settled ?? [];
-    if (emit === undefined || (before !== undefined && before.session !== fact.session)) return;
+    // What is settled in a later session under this sequence is a reply, which has one too.
+    const isOver = before !== undefined && (before.session !== fact.session || endsSession.has(before.error));
+    if (emit === undefined || isOver) return;
     const { id, plan } = emit;
     emit.settled.push(fact);
     const name = `${id} (${plan})`;
@@ -120,7 +122,7 @@ class Outcomes {
       this.#report("G4", `${name} was answered with ${fact.value}`);
   }
 
-  #allows({ plan, page }: Emitted, { error }: Settled): boolean {
+  #allows({ plan }: Emitted, { page, error }: Settled): boolean {
     if (error === "session_lost") {
       const hasLost = [...this.#sessionsOf(page)].some((session) => this.#ended.has(session));
       return this.#copied || hasLost;
@@ -150,6 +152,8 @@ function statusOf(error: string): string | undefined {
   return endsAtClient.has(error) ? undefined : "rejected";
 }
 
+const endsSession: ReadonlySet<string> = new Set(["session_lost", "session_closed"]);
+
 const endsAtClient: ReadonlySet<string> = new Set([
   "expired",
   "operation has timed out",
@@ -162,8 +166,11 @@ const endsAtClient: ReadonlySet<string> = new Set([
 function allowedErrors(plan: string): Set<string> {
   const allowed = new Set<string>();
   const [kind = ""] = plan.split(/[: ]/);
+  if (plan.includes(" oversize")) return allowed.add("event_too_large");
+  if (plan.includes(" borderline")) allowed.add("event_too_large");
   if (plan.includes(" deadline")) allowed.add("expired").add("operation has timed out");
   const certain = certainErrors[kind];
+  if (kind === "bulky") allowed.add("reply_too_large");
   if (kind === "hang") allowed.add(plan.includes(" reply") ? "handler_timeout" : "");
   else allowed.add(certain ?? "");
   // Waiting for a store that is slow counts as the handler's time.

@@ -8,6 +8,7 @@ type Connect = Extract<Fact, { kind: "connect" }>;
 export function checkSessions(history: History, report: Report): void {
   const sessions = new Sessions(report);
   for (const { fact } of history.lines) sessions.read(fact);
+  sessions.finish();
 }
 
 class Sessions {
@@ -17,6 +18,11 @@ class Sessions {
   readonly #ended = new Set<string>();
   readonly #opened = new Set<string>();
   readonly #lost = new Set<string>();
+  /** Those of them that have been told of it on this connection. */
+  readonly #told = new Set<string>();
+  readonly #reset = new Set<string>();
+  /** Rooms that a session may not be in any more, until the store has taken them from it. */
+  readonly #denied = new Map<string, Extract<Fact, { kind: "denied" }>>();
 
   constructor(report: Report) {
     this.#report = report;
@@ -37,26 +43,52 @@ class Sessions {
         return;
       case "reset":
         this.#held.delete(fact.page);
+        this.#reset.add(fact.page);
+        return;
+      case "denied":
+        this.#denied.set(`${fact.session} ${fact.room}`, fact);
+        return;
+      case "left":
+      case "joined":
+        this.#denied.delete(`${fact.session} ${fact.room}`);
         return;
       case "connect":
         this.#connect(fact);
         return;
       case "gap":
-        if (fact.reason === "session_lost" && !this.#lost.has(fact.page))
+        if (fact.reason !== "session_lost") return;
+        if (!this.#lost.delete(fact.page) && !this.#told.has(fact.page))
           this.#report("G3", `${fact.page} was told that its session is lost, which it is not`);
+        this.#told.add(fact.page);
         return;
       case "refused":
-        if (!refusals.has(fact.code))
-          this.#report("G8", `${fact.page} was refused with ${fact.code}: ${fact.detail ?? ""}`);
+        this.#refused(fact);
         return;
       default:
     }
   }
 
+  /** Whoever has lost its session is told so at once. */
+  finish(): void {
+    for (const page of this.#lost) this.#report("G3", `${page} was not told that its session is lost`);
+    this.#lost.clear();
+  }
+
+  #refused({ page, code, detail = "" }: Extract<Fact, { kind: "refused" }>): void {
+    // The answer to a hello from before the page forgot its session.
+    const isLate = this.#reset.has(page) && detail.includes("does not answer the hello");
+    if (!refusals.has(code) && !isLate) this.#report("G8", `${page} was refused with ${code}: ${detail}`);
+  }
+
   #connect({ page, session, resumed, generation }: Connect): void {
     const before = this.#held.get(page);
     this.#held.set(page, { session, generation });
-    this.#lost.delete(page);
+    this.#told.delete(page);
+    this.finish();
+    for (const denied of this.#denied.values()) {
+      if (denied.session === session && resumed)
+        this.#report("G6", `${page} is back in ${denied.room}, where it may not be`);
+    }
     const name = `${page} ${session}`;
     if (!this.#opened.has(session))
       this.#report("G6", `${name} is connected to a session that nobody opened`);

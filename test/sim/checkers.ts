@@ -4,6 +4,7 @@ import { checkAnswers } from "./check-answers.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
 import { checkEffects } from "./check-effects.ts";
+import { checkKeys, checkVolatile } from "./check-once.ts";
 import { checkOutcomes } from "./check-outcomes.ts";
 import { checkRewind } from "./check-rewind.ts";
 import { checkRuns } from "./check-runs.ts";
@@ -29,18 +30,22 @@ export function check(evidence: Evidence): Violation[] {
   const { history, world, settled } = evidence;
   for (const { what } of history.of("wrong")) report("uncaught", what);
   if (!settled) report("liveness", describeUnsettled(world));
-  const { rooms, trims, delivery } = world.plan;
+  const { rooms, trims, delivery, usage } = world.plan;
   const pages = settled ? livePages(world) : [];
   const emitted = checkOutcomes(history, report, settled);
   checkRuns(history, report, emitted);
   checkEffects({ history, emitted, rooms, handlerTimeoutMs: delivery.handlerTimeoutMs }, report);
+  checkKeys(history, report);
+  checkVolatile(history, report);
   const mayEvict = delivery.suspendedSessionsLimit < 2 * world.seats.length;
-  checkAnswers({ history, livePages: pages, mayEvict }, report);
+  checkAnswers({ history, livePages: pages, mayEvict, mayForget: usage.delivery.repliesLimit < 100 }, report);
   // Two pages with one session show its entries both, until one of them begins a session of its own.
   if (history.of("copied").length === 0) {
     const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
-    if (history.of("rewound").length === 0) checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);
-    else checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
+    if (history.of("rewound").length === 0)
+      checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);
+    else
+      checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
     checkSessions(history, report);
   }
   checkBounds(evidence, report);

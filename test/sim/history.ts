@@ -33,6 +33,23 @@ export type Fact =
       reason: string;
     }
   | { kind: "reset"; page: string }
+  // Not taken by the client's outbox, which had so many events.
+  | { kind: "untaken"; page: string; id: string; error: string; pending: number; characters: number }
+  | { kind: "act"; node: string; what: "kick" | "ban" | "socketsLeave" | "socketsJoin"; detail: string }
+  | { kind: "denied"; node: string; session: string; room: string }
+  // Volatile: sent by a node or a page, and taken by a page or a node.
+  | { kind: "flash"; by: string; id: string }
+  | { kind: "flashed"; at: string; id: string }
+  | {
+      kind: "ordered";
+      node: string;
+      key: string;
+      id: string;
+      error: string;
+      stream: number;
+      offset: number;
+      duplicate: boolean;
+    }
   | { kind: "refused"; page: string; session: string; code: string; detail?: string }
   | { kind: "run"; node: string; session: string; sequence: number; id: string }
   | { kind: "ran"; node: string; session: string; sequence: number; id: string; how: string }

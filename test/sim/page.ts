@@ -1,7 +1,8 @@
 /** A page: a process with one client, its user, and what the browser keeps for it over a reload. */
 
 import { io, type Socket } from "../../src/client/index.ts";
-import { codeOf, padding, plans } from "./application.ts";
+import { padding, plans } from "./application.ts";
+import { codeOf } from "./error-code.ts";
 import type { History } from "./history.ts";
 import type { Plan } from "./plan.ts";
 import type { Seeded } from "./seeded.ts";
@@ -78,6 +79,7 @@ export class Page {
       reconnectionDelay: random.pick([50, 500]),
       reconnectionDelayMax: random.pick([500, 5_000]),
       delivery: {
+        outboxLimit: this.#options.plan.usage.outboxLimit,
         acknowledgeDelayMs: random.pick([10, 1_000]),
         ...(persist === undefined ? {} : { persist }),
       },
@@ -98,7 +100,7 @@ export class Page {
     const mailbox = random.chance(0.7) && mailboxes.length > 0 ? random.pick(mailboxes) : undefined;
     const consumer = sharedCursor ? "all" : seat;
     const mail = mailbox === undefined ? {} : { mailbox, consumer };
-    return { ...room, ...from, ...mail, quiet: quiet && random.chance(0.5) };
+    return { user: seat, ...room, ...from, ...mail, quiet: quiet && random.chance(0.5) };
   }
 
   /** The client looks for a document while it connects, and keeps what it registers there. */
@@ -123,7 +125,12 @@ export class Page {
       const { id = "", generation = 0 } = socket.delivery.session ?? {};
       history.add({ kind: "connect", page, session: id, resumed: socket.recovered, generation });
     });
-    socket.on("disconnect", (reason: string) => history.add({ kind: "disconnect", page, reason }));
+    socket.on("disconnect", (reason: string) => {
+      history.add({ kind: "disconnect", page, reason });
+      // As in Socket.IO, whoever was sent away comes back only when asked to.
+      if (reason === "io server disconnect") setTimeout(() => socket.connect(), 500);
+    });
+    socket.on("flash", (id: string) => history.add({ kind: "flashed", at: page, id }));
     const show = (id: string, aside: string) => {
       const { stream = 0, offset = 0 } = socket.delivery.entry ?? {};
       history.add({ kind: "shown", page, session: session(), stream, offset, id, aside });
@@ -131,7 +138,7 @@ export class Page {
     socket.on("note", (id: string) => show(id, ""));
     socket.on("question", (id: string, answer: (value: string) => void) => {
       show(id, "question");
-      answer(`answer:${id}`);
+      answerSoon(() => answer(`answer:${id}`));
     });
     socket.delivery.on("gap", ({ stream, from, to, reason }) =>
       history.add({ kind: "gap", page, session: session(), stream, from, to, reason }),
@@ -170,7 +177,10 @@ export class Page {
     if (id === undefined) return;
     const random = user.named(id);
     const { socket } = this;
-    const kind = random.pick(plans);
+    const { signsOut } = plan.usage;
+    if (signsOut && random.chance(0.03)) this.#reset();
+    if (random.chance(0.05)) this.#flash(`${id}v`);
+    const kind = signsOut && random.chance(0.03) ? "signout" : random.pick(plans);
     const { mailboxes } = plan.usage;
     const isMail = mailboxes.length > 0 && kind === "mail:";
     const what = kind.endsWith(":") ? kind + random.pick(isMail ? mailboxes : plan.rooms) : kind;
@@ -181,10 +191,31 @@ export class Page {
     const isTimed = random.chance(plan.deadlines);
     const timed = isTimed ? emitter.timeout(random.whole(50, 5_000)) : emitter;
     const event = random.chance(0.03) ? "nobody" : "do";
+    let untaken = "";
+    const take = (error: unknown) => {
+      if (error instanceof Error) untaken = codeOf(error);
+    };
     // `settled` tells how it ended; the callback is here so that a reply is asked for.
-    if (wantsReply) timed.emit(event, id, what, text, () => undefined);
-    else timed.emit(event, id, what, text);
-    const marks = [aside && "aside", wantsReply && "reply", isTimed && "deadline"].filter(Boolean);
+    const args = wantsReply ? [id, what, text, take] : [id, what, text];
+    const { pending } = this;
+    try {
+      timed.emit(event, ...args);
+    } catch (error) {
+      untaken = codeOf(error);
+    }
+    if (untaken !== "") {
+      history.add({ kind: "untaken", page: this.name, id, error: untaken, pending, characters: text.length });
+      return;
+    }
+    const { eventCharactersLimit } = plan.usage.delivery;
+    const excess = JSON.stringify([event, id, what, text]).length - eventCharactersLimit;
+    const marks = [
+      aside && "aside",
+      wantsReply && "reply",
+      isTimed && "deadline",
+      excess > frameCharacters && "oversize",
+      excess > 0 && excess <= frameCharacters && "borderline",
+    ].filter(Boolean);
     history.add({
       kind: "emit",
       page: this.name,
@@ -194,4 +225,29 @@ export class Page {
       plan: [event === "nobody" ? event : what, ...marks].join(" "),
     });
   }
+
+  #reset(): void {
+    this.#options.history.add({ kind: "reset", page: this.name });
+    this.socket.delivery.reset();
+  }
+
+  #flash(id: string): void {
+    this.#options.history.add({ kind: "flash", by: this.name, id });
+    this.socket.volatile.emit("flash", id);
+  }
 }
+
+/** As long as there is no room for an answer in the outbox, it is given a little later. */
+function answerSoon(answer: () => void): void {
+  try {
+    answer();
+  } catch (error) {
+    if (codeOf(error) !== "outbox_full") throw error;
+    setTimeout(() => answerSoon(answer), 100);
+  }
+}
+
+/**
+ * A server that is sent an event by a client which did not know the limit leaves this for what is around it.
+ */
+const frameCharacters = 1_024;

@@ -1,6 +1,7 @@
 /** One simulated installation: nodes, pages, the network between them and the store behind them. */
 
 import { installApplication } from "./application.ts";
+import { Bans } from "./application-acts.ts";
 import { entriesWithTrims } from "./check-streams.ts";
 import { Server } from "../../src/server/index.ts";
 import type { History } from "./history.ts";
@@ -46,8 +47,10 @@ export class World {
   readonly less: Less;
   /** False in the liveness phase: nothing new is begun. */
   busy = true;
+  readonly #bans = new Bans();
   readonly #attempts = new Map<string, number>();
   #nodesStarted = 0;
+  #seatsAdded = 0;
   #events = 0;
 
   constructor(plan: Plan, timeline: Timeline, history: History, less = new Less()) {
@@ -74,10 +77,14 @@ export class World {
         announcementTwice: plan.announcementTwice,
       },
     });
-    for (let index = 0; index < plan.nodes; index++) this.startNode();
+    for (let index = 0; index < plan.nodes; index++) {
+      if (less.next("node").happens) this.startNode();
+      else this.#nodesStarted += 1;
+    }
     for (let index = 0; index < plan.pages; index++) {
-      const seat = this.#addSeat();
-      this.openPage(seat, seat.random.chance(0.5) ? new Map() : undefined);
+      const seat = less.next("page").happens ? this.#addSeat() : undefined;
+      this.#seatsAdded = index + 1;
+      if (seat !== undefined) this.openPage(seat, seat.random.chance(0.5) ? new Map() : undefined);
     }
   }
 
@@ -114,6 +121,9 @@ export class World {
         serveClient: false,
         delivery: {
           ...plan.delivery,
+          ...plan.usage.delivery,
+          principal: (socket) => (socket.handshake.auth as { user?: string }).user,
+          authorize: (socket, room) => this.#allows(socket, room, name),
           store: this.store.openFor(process),
           node: name,
           ...(plan.trims
@@ -133,6 +143,9 @@ export class World {
         less: this.less,
         rooms: plan.rooms,
         mailboxes: plan.usage.mailboxes,
+        acts: plan.usage.acts,
+        alone: plan.nodes === 1,
+        bans: this.#bans,
         attempts: this.#attempts,
         isBusy: () => this.busy,
       });
@@ -191,7 +204,8 @@ export class World {
   }
 
   #addSeat(): Seat {
-    const name = `c${this.seats.length}`;
+    const name = `c${this.#seatsAdded}`;
+    this.#seatsAdded += 1;
     const random = this.timeline.random.named(`user ${name}`);
     const nobody = { page: undefined, link: undefined, offlineUntil: 0, pagesOpened: 0, dials: 0 };
     const seat: Seat = { name, random, ...nobody };
@@ -260,6 +274,13 @@ export class World {
       ...this.seats.map(({ page }) => page?.owner),
     ];
     return Math.max(this.timeline.now, ...processes.map((process) => process?.frozenUntil ?? 0));
+  }
+
+  #allows(socket: { readonly id: string; readonly handshake: { auth: object } }, room: string, node: string) {
+    const { user = "" } = socket.handshake.auth as { user?: string };
+    const allowed = !this.#bans.has(user, room);
+    if (!allowed) this.history.add({ kind: "denied", node, session: socket.id, room });
+    return allowed;
   }
 
   #dial(seat: Seat, end: LinkEnd, done: (link: Link | undefined) => void): void {
