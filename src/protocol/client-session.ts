@@ -107,7 +107,7 @@ export class ClientSession {
     return {
       versions: [wire.protocolVersion],
       low: this.#outbox.low,
-      next: this.#outbox.next,
+      next: this.#outbox.unsent,
       positions: this.#positions.forHello(),
     };
   }
@@ -174,8 +174,9 @@ export class ClientSession {
     this.#generation = welcome.generation;
     this.#limits = welcome.limits;
     this.#positions.handleWelcome(now, welcome.streams);
+    const recorded = this.#recorded(welcome.frames);
     for (const frame of welcome.frames) this.handleFrame(now, frame);
-    this.#outbox.handleConnected(now, welcome.limits, welcome.uploads, this.#recorded(welcome.frames));
+    this.#outbox.handleConnected(now, welcome.limits, welcome.uploads, recorded);
     this.#collect();
     this.#acknowledge(now);
   }

@@ -13,7 +13,7 @@ export type Hello = {
   readonly versions: readonly number[];
   /** All events below it are settled as far as the client is concerned. */
   readonly low: number;
-  /** The sequence that the client's next event will have. */
+  /** The first sequence that the client has never sent. */
   readonly next: number;
   readonly positions: readonly ClientPosition[];
   /** Who asks, so that of two copies of one client's state only one goes on with the session. */

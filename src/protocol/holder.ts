@@ -20,7 +20,7 @@ export type Claim = {
   readonly holder?: Holder | undefined;
   /** All events below it are settled as far as the client is concerned. */
   readonly low: number;
-  /** The sequence that the client's next event will have. */
+  /** The first sequence that the client has never sent: nobody can know of it, or of a later one. */
   readonly next: number;
 };
 

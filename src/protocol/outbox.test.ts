@@ -267,4 +267,27 @@ test("G1: a settled event that the server has forgotten takes its turn, so that 
   // The server's storage went back to when it had the outcome of 2, and not yet that of 3.
   outbox.handleConnected(1, limits, [], new Set([2]));
   expect(frames()).toEqual(['["ev",1,0,[]]', '["ca",3]', '["ev",4,0,[]]']);
+  outbox.handleDisconnected();
+  // The outcome of 1 comes with the welcome and moves the mark over 3, which goes before the mark does.
+  outbox.handleOutcome(2, 1);
+  outbox.handleConnected(2, limits, [], new Set([1, 2]));
+  expect(frames()).toEqual(['["ca",3]', '["lo",4]', '["ev",4,0,[]]']);
+});
+
+test("G1 a hello says what was ever sent, not what waits: a copy of the client may have sent as much", () => {
+  const session = new ClientSession(options);
+  const emit = () => session.emit(0, { payload: '["a"]', wantsReply: false, aside: false });
+  emit();
+  expect(session.hello()).toMatchObject({ low: 1, next: 1 });
+  session.handleConnected(0, "id", "token", welcome(false));
+  expect(session.hello()).toMatchObject({ low: 1, next: 2 });
+  session.handleDisconnected();
+  emit();
+  expect(session.hello()).toMatchObject({ low: 1, next: 2 });
+  const reloaded = new ClientSession(options);
+  reloaded.restore(session.save());
+  expect(reloaded.hello()).toMatchObject({ low: 1, next: 2 });
+  // One that was given up before it was sent takes its turn, and nobody can tell whether it has had it.
+  reloaded.cancel(0, 2);
+  expect(reloaded.hello()).toMatchObject({ low: 1, next: 3 });
 });

@@ -68,6 +68,13 @@ export class Outbox {
     return this.#next;
   }
 
+  /** The first sequence that was never written to a connection, so that no server can know of it. */
+  get unsent(): number {
+    for (const { sequence, sent, cancelled } of this.#items.values())
+      if (!sent && !cancelled) return sequence;
+    return this.#next;
+  }
+
   has(sequence: number): boolean {
     return this.#items.has(sequence);
   }
@@ -123,8 +130,11 @@ export class Outbox {
   ): void {
     this.#forgetConnection();
     this.#limits = limits;
-    for (let sequence = this.#low; sequence < this.#next; sequence++) {
-      if (!this.#items.has(sequence) && !recorded.has(sequence)) this.#forgotten.add(sequence);
+    // From what the hello said on: the outcomes in the welcome have moved the mark.
+    for (let sequence = this.#lowSent; sequence < this.#next; sequence++) {
+      if (this.#items.has(sequence) || recorded.has(sequence)) continue;
+      if (sequence < this.#low) this.#transmit(clientFrame.cancel(sequence));
+      else this.#forgotten.add(sequence);
     }
     const stored = new Map(uploads);
     for (const item of this.#items.values()) {
