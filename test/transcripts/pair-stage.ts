@@ -17,8 +17,7 @@ export class PairStage implements Stage {
   readonly #witness: PairWitness;
   readonly #handlings = new Map<string, Handling>();
   readonly #emits = new Map<string, number>();
-  /** What a page had to save right after its first welcome. */
-  #newborn: SavedSession | undefined;
+  #saved: SavedSession | undefined;
   #told: string[] = [];
 
   /** `command`: `pair`, with settings of the pair, of the client and of the advertised limits. */
@@ -43,7 +42,6 @@ export class PairStage implements Stage {
     this.#told = [];
     const silent = command.startsWith("silently ");
     this.#do(silent ? command.slice("silently ".length) : command);
-    if (this.#pair.client.token !== "") this.#newborn ??= this.#pair.client.save();
     this.#witness.look();
     return silent ? [] : this.#told;
   }
@@ -77,7 +75,8 @@ export class PairStage implements Stage {
     else if (command === "session moves") pair.moveServer();
     else if (command === "session is lost") pair.loseSession();
     else if (command === "page reloads") pair.reloadPage();
-    else if (command === "page is restored") pair.reloadPage(this.#newborn);
+    else if (command === "page saves") this.#saved = pair.client.save();
+    else if (command === "page is restored") pair.reloadPage(this.#saved);
     else if (command === "client gives the session up") pair.reset();
     else if (command === "head is compared") pair.server?.handleHead();
     else if (verb === "limits") pair.limits = { ...pair.limits, ...settings };
