@@ -13,7 +13,7 @@ import type { ResolvedOptions } from "./options.ts";
 import { Pulse } from "./pulse.ts";
 import { Replies } from "./replies.ts";
 import type { Session } from "./session.ts";
-import { type Engine, shutDown } from "./socket-io.ts";
+import { type Engine, type HoldfastSocket, shutDown, socketsOf } from "./socket-io.ts";
 
 /** Figures of this process; every bounded table is among them. */
 export type NodeFigures = {
@@ -100,15 +100,15 @@ export class DeliveryNode extends EventEmitter {
     const deadline = Date.now() + (options.handlersTimeoutMs ?? handlersTimeoutMsDefault);
     const engine = (this.server as unknown as { engine?: EngineServer }).engine;
     refuseConnections(this.server);
-    const sessions = this.#sessionsByClient();
+    const sockets = this.#socketsByClient();
     const clients = Object.values(engine?.clients ?? {});
-    await letClientsGo(clients, (client) => sessions.get(client) ?? [], options);
+    await letClientsGo(clients, (client) => sockets.get(client) ?? [], options);
     // Those of sessions whose client was away.
     while (this.#runningHandlers > 0 && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    for (const { namespace } of this.#namespaces.values()) shutDown(namespace);
     // Who came in at the last moment.
+    shutDown([...this.#socketsByClient().values()].flat());
     for (const client of Object.values(engine?.clients ?? {})) client.close();
     const closed = () =>
       Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
@@ -118,16 +118,9 @@ export class DeliveryNode extends EventEmitter {
     await this.store.close();
   }
 
-  #sessionsByClient(): Map<Engine, Session[]> {
-    const byClient = new Map<Engine, Session[]>();
-    for (const session of this.#sessions()) {
-      const client = session.socket?.conn;
-      if (client === undefined) continue;
-      const others = byClient.get(client);
-      if (others === undefined) byClient.set(client, [session]);
-      else others.push(session);
-    }
-    return byClient;
+  #socketsByClient(): Map<Engine, HoldfastSocket[]> {
+    const sockets = [...this.#namespaces.values()].flatMap(({ namespace }) => socketsOf(namespace));
+    return Map.groupBy(sockets, ({ conn }) => conn);
   }
 
   #sessions(): Session[] {

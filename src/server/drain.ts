@@ -8,8 +8,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "socket.io";
 import { serverFrame } from "../protocol/frames.ts";
-import type { Session } from "./session.ts";
-import type { Engine } from "./socket-io.ts";
+import { Session } from "./session.ts";
+import { type Engine, type HoldfastSocket, shutDown } from "./socket-io.ts";
 
 export type DrainOptions = {
   /** Connections that are let go together. More, when there are too many for `withinMs`. Default 25. */
@@ -39,12 +39,12 @@ export function refuseConnections(server: Server): void {
 }
 
 /**
- * Lets all connections of the server go. `sessionsOf` returns the sessions that live on a connection; those
- * without any are stock clients. Resolves when every connection has been told to close.
+ * Lets connections of the server go. `socketsOf` returns the sockets that live on one. Resolves when every
+ * connection has been told to close.
  */
 export async function letClientsGo(
   clients: readonly Engine[],
-  sessionsOf: (client: Engine) => readonly Session[],
+  socketsOf: (client: Engine) => readonly HoldfastSocket[],
   options: DrainOptions,
 ): Promise<void> {
   const letting: Letting = { ...defaults, ...options };
@@ -52,12 +52,16 @@ export async function letClientsGo(
   const leaving: Promise<void>[] = [];
   for (const [index, batch] of batches.entries()) {
     if (index > 0) await pause(letting.batchIntervalMs);
-    for (const client of batch) leaving.push(letGo(client, sessionsOf(client), letting));
+    for (const client of batch) leaving.push(letGo(client, socketsOf(client), letting));
   }
   await Promise.all(leaving);
 }
 
-async function letGo(client: Engine, sessions: readonly Session[], letting: Letting): Promise<void> {
+async function letGo(client: Engine, sockets: readonly HoldfastSocket[], letting: Letting): Promise<void> {
+  // A stock client's socket has none.
+  const sessions = sockets.flatMap(({ deliverySession: session }) =>
+    session instanceof Session ? [session] : [],
+  );
   for (const session of sessions) session.quiesce();
   const deadline = Date.now() + letting.handlersTimeoutMs;
   while (sessions.some(({ running }) => running > 0) && Date.now() < deadline) await pause(lookIntervalMs);
@@ -68,6 +72,7 @@ async function letGo(client: Engine, sessions: readonly Session[], letting: Lett
     connection.queue(serverFrame.drain(reconnectInMs));
     connection.flush();
   }
+  shutDown(sockets);
   client.close();
 }
 

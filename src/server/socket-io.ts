@@ -293,10 +293,13 @@ export function inheritSessionListeners(server: Server): void {
   );
 }
 
-/** Ends the sockets of a namespace as `io.close()` does; their clients come back to whoever listens next. */
-export function shutDown(namespace: Namespace): void {
-  const { sockets } = namespace as unknown as StockNamespace;
-  for (const socket of sockets.values()) socket._onclose("server shutting down");
+export function socketsOf(namespace: Namespace): HoldfastSocket[] {
+  return [...(namespace as unknown as StockNamespace).sockets.values()];
+}
+
+/** Ends sockets as `io.close()` does; their clients come back to whoever listens next. */
+export function shutDown(sockets: readonly HoldfastSocket[]): void {
+  for (const socket of sockets) socket._onclose("server shutting down");
 }
 
 /** `emit` of a namespace sends to clients; this calls its listeners. */
