@@ -16,6 +16,7 @@
 import { assertNever, type ErrorCode } from "./errors.ts";
 import * as wire from "./frames.ts";
 import { Outbox, type OutboxOutput, type SavedItem } from "./outbox.ts";
+import { recordedSequences } from "./recorded-sequences.ts";
 import { Positions, type PositionsOptions, type SavedPositions, type Shown } from "./positions.ts";
 
 export type ClientOutcome =
@@ -174,7 +175,7 @@ export class ClientSession {
     this.#generation = welcome.generation;
     this.#limits = welcome.limits;
     this.#positions.handleWelcome(now, welcome.streams);
-    const recorded = this.#recorded(welcome.frames);
+    const recorded = recordedSequences(welcome.frames, this.#outbox);
     for (const frame of welcome.frames) this.handleFrame(now, frame);
     this.#outbox.handleConnected(now, welcome.limits, welcome.uploads, recorded);
     this.#collect();
@@ -319,22 +320,6 @@ export class ClientSession {
     if (!this.#outbox.handleOutcome(now, sequence)) return;
     if (this.#abandoned.delete(sequence)) return;
     this.#outputs.push({ kind: "settle", sequence, outcome });
-  }
-
-  /** The sequences that these frames give the outcome of, as far as the outbox reaches. */
-  #recorded(frames: readonly unknown[]): Set<number> {
-    const recorded = new Set<number>();
-    for (const value of frames) {
-      const frame = wire.decodeServerFrame(value);
-      if (typeof frame === "string") continue;
-      if (frame.kind === "done") {
-        const last = Math.min(frame.last, this.#outbox.next - 1);
-        for (let sequence = Math.max(frame.first, this.#outbox.low); sequence <= last; sequence++)
-          recorded.add(sequence);
-      } else if (frame.kind === "result" || frame.kind === "rejected" || frame.kind === "expired")
-        recorded.add(frame.sequence);
-    }
-    return recorded;
   }
 
   /**

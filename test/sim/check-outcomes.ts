@@ -117,6 +117,8 @@ class Outcomes {
     const recorded = this.#recorded.get(`${fact.session} ${fact.sequence}`) ?? "nothing";
     if (expected !== undefined && recorded !== expected)
       this.#report("G1", `${name} has ended with ${fact.error || "success"}, and ${recorded} is recorded`);
+    // Its sequence is used again in the session that follows, perhaps by a reply.
+    if (fact.error === "session_lost") this.#eventsOf(fact.page).delete(fact.sequence);
     if (fact.error !== "" || !plan.includes(" reply")) return;
     if (fact.value.replace(/=\d+$/, "") !== `reply:${id}`)
       this.#report("G4", `${name} was answered with ${fact.value}`);
