@@ -7,6 +7,8 @@
  * alone, of the emits of `c0` four, and none of what `n00` publishes. Rows that are not named are whole.
  */
 
+import type { Plan } from "./plan.ts";
+
 /** First and last, both included. */
 type Range = readonly [first: number, last: number];
 
@@ -51,6 +53,27 @@ export class Less {
     if (taken === undefined) this.taken.set(row, [turn]);
     else taken.push(turn);
     return { turn, happens };
+  }
+
+  /**
+   * The plan with its numbers replaced; `rooms` is their number, and yes or no is 1 or 0.
+   *
+   * @throws {TypeError} for what no plan has.
+   */
+  reduce(plan: Plan): Plan {
+    const reduced: Record<string, unknown> = { ...plan };
+    const delivery: Record<string, unknown> = { ...plan.delivery };
+    for (const [name, value] of this.settings) {
+      const [, option] = name.split("delivery.");
+      const target = option === undefined ? reduced : delivery;
+      const key = option ?? name;
+      const was = target[key];
+      if (key === "rooms") target[key] = plan.rooms.slice(0, value);
+      else if (typeof was === "boolean") target[key] = value !== 0;
+      else if (typeof was === "number") target[key] = value;
+      else if (key !== "endMs") throw new TypeError(`--less: no plan has ${name}`);
+    }
+    return { ...reduced, delivery } as unknown as Plan;
   }
 
   text(): string {

@@ -1,8 +1,9 @@
 /**
- * `npm run sim -- --seeds N [--from S]` runs seeds, `npm run sim -- --seed S` one of them with its whole
- * story. The last line is JSON: `seeds`, `events`, `violations`, `virtualHours`. Exit code 1 when a guarantee
- * is broken. `npm run sim -- --mutants [NAME]` runs deliberate faults instead; exit code 1 when the checkers
- * miss one.
+ * `npm run sim -- --seeds N [--from S]` runs seeds, and tells the story of those that fail, made small. `npm
+ * run sim -- --seed S` runs one of them and prints its whole history; with `--less TEXT` what is left of it
+ * (see `less.ts`), with `--shrink` its story. The last line is JSON: `seeds`, `events`, `violations`,
+ * `virtualHours`. Exit code 1 when a guarantee is broken. `npm run sim -- --mutants [NAME]` runs deliberate
+ * faults instead; exit code 1 when the checkers miss one.
  */
 
 import { execFileSync } from "node:child_process";
@@ -10,7 +11,6 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { EngineName } from "./engines.ts";
 import { printMutants } from "./mutant-runs.ts";
-import { narrateFailure } from "./narration.ts";
 import { runSeeds, type SeedReport } from "./seed-runs.ts";
 
 const { values, positionals } = parseArgs({
@@ -18,6 +18,10 @@ const { values, positionals } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     seed: { type: "string" },
+    less: { type: "string", default: "" },
+    /** The name of one deliberate fault, for `--seed`. */
+    mutant: { type: "string" },
+    shrink: { type: "boolean", default: false },
     /** Faults that are known to break something: `copy`. */
     also: { type: "string", default: "" },
     /** `memory`, or `sqlite`: the real engine on a temporary file, with the same history. */
@@ -33,7 +37,12 @@ if (values.mutants) process.exit(await printMutants(positionals[0] ?? "", number
 
 const also = values.also === "" ? "" : ` --also ${values.also}`;
 const store = engineName();
-const options = store === "memory" ? also : `${also} --store ${store}`;
+const mutant = values.mutant === undefined ? {} : { mutant: values.mutant };
+const options = [
+  also,
+  store === "memory" ? "" : ` --store ${store}`,
+  values.mutant === undefined ? "" : ` --mutant ${values.mutant}`,
+].join("");
 const totals = { seeds: 0, events: 0, violations: 0, virtualMs: 0, steps: 0 };
 const failed: SeedReport[] = [];
 const startedAt = performance.now();
@@ -74,13 +83,17 @@ if (values.seed === undefined) {
     trace: true,
     also: values.also,
     store,
+    less: values.less,
+    ...mutant,
     take: (report) => {
       console.log(report.history);
       console.log(`plan ${JSON.stringify(report.plan)}`);
       for (const { guarantee, what } of report.violations) console.log(`BROKEN ${guarantee}: ${what}`);
+      if (values.less !== "") console.log(`\n${report.story ?? ""}`);
       take(report);
     },
   });
+  if (values.shrink && failed.length > 0) await tell(seed);
 }
 
 const seconds = (performance.now() - startedAt) / 1000;
@@ -93,13 +106,26 @@ console.log(
 );
 process.exitCode = violations === 0 ? 0 : 1;
 
-/** Runs a failed seed again, for its story. */
+/** Makes a failed seed small, and tells its story. */
 async function tell(seed: number): Promise<void> {
-  const show = (report: SeedReport) => {
-    console.log(`\nseed ${seed} commit ${commit()}\nreplay: npm run sim -- --seed ${seed}${options}`);
-    console.log(narrateFailure(report));
+  const show = ({ less = "", story = "" }: SeedReport) => {
+    const left = less === "" ? "" : ` --less ${less}`;
+    console.log(`\nseed ${seed} commit ${commit()}\nwhole: npm run sim -- --seed ${seed}${options}`);
+    console.log(`replay: npm run sim -- --seed ${seed}${options}${left}\n${story}`);
   };
-  await runSeeds({ first: seed, count: 1, jobs: 1, trace: true, also: values.also, store, take: show });
+  const { also: faults, less } = values;
+  const what = {
+    ...mutant,
+    first: seed,
+    count: 1,
+    jobs: 1,
+    trace: true,
+    shrink: true,
+    also: faults,
+    store,
+    less,
+  };
+  await runSeeds({ ...what, take: show });
 }
 
 function number(name: "seeds" | "from" | "seed" | "jobs"): number {

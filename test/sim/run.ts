@@ -7,6 +7,7 @@ import { check, type Violation } from "./checkers.ts";
 import type { EngineName } from "./engines.ts";
 import { Faults } from "./faults.ts";
 import { History } from "./history.ts";
+import { Less } from "./less.ts";
 import { planOf, type Plan } from "./plan.ts";
 import { World } from "./world.ts";
 import { running, Timeline } from "./virtual-time.ts";
@@ -20,14 +21,17 @@ export type RunResult = {
   readonly events: number;
   readonly steps: number;
   readonly virtualMs: number;
+  /** What has happened of everything that can be left out. */
+  readonly taken: ReadonlyMap<string, readonly number[]>;
 };
 
 export async function runSeed(
   seed: number,
   also: readonly string[] = [],
   store: EngineName = "memory",
+  less: Less = new Less(),
 ): Promise<RunResult> {
-  const plan = planOf(seed, also, store);
+  const plan = less.reduce(planOf(seed, also, store));
   const timeline = new Timeline(seed);
   const history = new History(() => timeline.now);
   running.timeline = timeline;
@@ -35,9 +39,10 @@ export async function runSeed(
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     history.add({ kind: "wrong", what: text.split("\n").slice(0, 4).join(" | ") });
   };
-  const world = new World(plan, timeline, history);
+  const world = new World(plan, timeline, history, less);
   const faults = new Faults(world);
-  await timeline.drive(() => timeline.now >= plan.durationMs || timeline.steps > stepsMax);
+  const endMs = less.settings.get("endMs") ?? plan.durationMs;
+  await timeline.drive(() => timeline.now >= endMs || timeline.steps > stepsMax);
   world.heal();
   void faults;
   history.add({ kind: "fault", what: "none", detail: "all is well from here on" });
@@ -67,6 +72,7 @@ export async function runSeed(
     events: world.events,
     steps: timeline.steps,
     virtualMs: timeline.now,
+    taken: less.taken,
   };
 }
 

@@ -15,6 +15,10 @@ export type SeedReport = {
   /** With `trace` only. */
   readonly plan?: object;
   readonly history?: string;
+  /** The same in words, as far as it is about the violation. */
+  readonly story?: string;
+  /** What is left of the run, see `less.ts`. */
+  readonly less?: string;
 };
 
 export type SeedRuns = {
@@ -22,6 +26,10 @@ export type SeedRuns = {
   readonly count: number;
   readonly jobs: number;
   readonly trace?: boolean;
+  /** With `trace`: seeds that fail are made small, which takes up to some 20 s each. */
+  readonly shrink?: boolean;
+  /** What is left of each run, see `less.ts`. */
+  readonly less?: string;
   /** Faults that happen only when they are asked for, by commas. */
   readonly also?: string;
   /** Default memory. */
@@ -43,12 +51,13 @@ export async function runSeeds(runs: SeedRuns): Promise<void> {
 }
 
 function runWorker(
-  { trace = false, also = "", store = "memory", mutant, take }: SeedRuns,
+  { trace = false, shrink = false, less = "", also = "", store = "memory", mutant, take }: SeedRuns,
   numbers: readonly number[],
 ): Promise<void> {
+  const task = shrink ? "shrink" : trace ? "trace" : "";
   const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
   const loader = mutant === undefined ? [] : ["--import", mutantLoader(mutant)];
-  const given = [...numbers.map(String), trace ? "trace" : "", also, store];
+  const given = [...numbers.map(String), task, also, store, less];
   const child = spawn(process.execPath, [...loader, worker, ...given], {
     stdio: ["ignore", "pipe", "inherit"],
   });
