@@ -60,6 +60,17 @@ export class SessionAdmission implements io.Admission {
     }
     const principal = this.#delivery.options.principal(socket as unknown as Parameters<PrincipalOf>[0]);
     const token = credentials?.token ?? "";
+    await this.#delivery.node.admissions.admit(token !== "", () =>
+      this.#admitSession(socket, hello, token, principal),
+    );
+  }
+
+  async #admitSession(
+    socket: io.HoldfastSocket,
+    hello: Hello,
+    token: string,
+    principal: string | undefined,
+  ): Promise<void> {
     if (token === "") {
       await this.#open(socket, hello, principal, "");
       return;
@@ -175,8 +186,9 @@ export class SessionAdmission implements io.Admission {
     // Where no session may wait without a connection it has just been evicted, and goes on from the store.
     const { previousGeneration, previousNode } = result;
     const isHeldHere = held?.generation === previousGeneration && previousNode === delivery.node.id;
-    // Nor does what another copy of the client has begun meanwhile, and not yet recorded, belong to this one.
-    if (held !== undefined && !held.ended && isHeldHere && held.continues(hello)) {
+    // Nor does what another copy of the client has said or begun meanwhile, and what is not stored yet,
+    // belong to this one.
+    if (held !== undefined && !held.ended && isHeldHere && held.judge(hello) === "goes on") {
       delivery.resumed(held);
       held.generation = result.generation;
       Object.assign(held.data, socket.data);

@@ -6,6 +6,7 @@ import type { Server } from "socket.io";
 import { namespaceOfKey } from "../protocol/stream-key.ts";
 import { openStore } from "../store/open.ts";
 import type { CommittedEntry, StoreFigures } from "../store/port.ts";
+import { AdmissionQueue } from "./admission-queue.ts";
 import { type DrainOptions, handlersTimeoutMsDefault, letClientsGo, refuseConnections } from "./drain.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { OpeningStore } from "./opening-store.ts";
@@ -24,6 +25,7 @@ export type NodeFigures = {
   readonly inboxDepth: number;
   readonly streams: number;
   readonly waitingReplies: number;
+  readonly waitingAdmissions: number;
 };
 
 export class DeliveryNode extends EventEmitter {
@@ -33,6 +35,7 @@ export class DeliveryNode extends EventEmitter {
   readonly options: ResolvedOptions;
   readonly store: OpeningStore;
   readonly replies: Replies;
+  readonly admissions = new AdmissionQueue(admissionsLimit, admissionPlaceMs);
   readonly pulse = new Pulse();
   readonly #namespaces = new Map<string, NamespaceDelivery>();
   readonly #sweeper: ReturnType<typeof setInterval>;
@@ -83,6 +86,7 @@ export class DeliveryNode extends EventEmitter {
       inboxDepth: sum(sessions.map((session) => session.inboxDepth)),
       streams: sum(namespaces.map((delivery) => delivery.fanOut.streamCount)),
       waitingReplies: this.replies.size,
+      waitingAdmissions: this.admissions.waiting,
     };
   }
 
@@ -205,3 +209,6 @@ type EngineServer = { readonly clients: Record<string, Engine> };
 /** A polling client that has gone away between two polls would keep its connection open for much longer. */
 const connectionsTimeoutMs = 2_000;
 const headsPerQuery = 500;
+/** So many share a commit or two; more at a time would only make those in front wait for those behind. */
+const admissionsLimit = 64;
+const admissionPlaceMs = 2_000;
