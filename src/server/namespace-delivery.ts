@@ -305,8 +305,19 @@ export class NamespaceDelivery {
       }
       // As with a fence: resumed in this very process meanwhile, the session goes on, and so does its
       // handler.
-      if (active?.holding.generation === holding?.generation) throw new DeliveryError(result.reason);
+      if (active?.holding.generation !== holding?.generation) continue;
+      if (active !== undefined && holding !== undefined) this.#endIfStale(active.session, holding.generation);
+      throw new DeliveryError(result.reason);
     }
+  }
+
+  /**
+   * A handler was refused as a stale holder's. If its session lived on here, the event would be tried again
+   * and refused again for ever.
+   */
+  #endIfStale(id: string, generation: number): void {
+    const session = this.sessions.get(id);
+    if (session?.generation === generation) this.endSession(session, "moved");
   }
 
   #waitForReply(

@@ -27,7 +27,7 @@ export class Session extends EventEmitter implements SocketSession {
   readonly data: Record<string, unknown>;
   /** Durable memberships by room name; the session's own room and the namespace are not among them. */
   readonly memberships = new Map<string, Membership>();
-  readonly namespaceMembership: Membership;
+  namespaceMembership: Membership;
   generation: number;
   welcome: unknown = undefined;
   socket: HoldfastSocket | undefined;
@@ -203,11 +203,6 @@ export class Session extends EventEmitter implements SocketSession {
   /** Whether a client may go on with the session, as far as this process knows. */
   judge(claim: Claim): ReturnType<SessionHolder["judge"]> {
     return this.holder.judge(claim, this.#inbox.extent);
-  }
-
-  /** False when the client does not know of all that this process has begun. */
-  continues(claim: Claim): boolean {
-    return this.#inbox.continues(claim);
   }
 
   /** The client is back, or here for the first time. Returns what the welcome says of the inbox. */
