@@ -104,6 +104,7 @@ export type Operation = { done: boolean; answer: string; resumed: Resumed | unde
 
 export type Resumed = {
   readonly generation: number;
+  readonly heard: number;
   readonly low: number;
   readonly outcomes: readonly Recorded[];
 };
@@ -117,6 +118,8 @@ export type Stored = {
   attempt: number;
   /** The last generation in which the client has said something that was acted upon. */
   heard: number;
+  /** The generation in which another life of the client took the session over last. */
+  takenOver: number;
   low: number;
   outcomes: Record<number, number>;
   /** Idempotency keys: which event's effect was appended under a sequence. */
@@ -214,7 +217,9 @@ export function initialWorld(left: Budgets): World {
       { up: true, sessions: { 1: held }, queue: [] },
       { up: true, sessions: {}, queue: [] },
     ],
-    sessions: { 1: { generation: 1, instance: 1, attempt: 1, heard: 0, low: 1, outcomes: {}, keys: {} } },
+    sessions: {
+      1: { generation: 1, instance: 1, attempt: 1, heard: 1, takenOver: 0, low: 1, outcomes: {}, keys: {} },
+    },
     effects: [],
     ran: {},
     copy: undefined,

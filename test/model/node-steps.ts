@@ -1,6 +1,6 @@
 /** What a node does: the server's side of "Resume, step by step", and the inbox. */
 
-import type { Connection, Held, Hello, Node, Operation, ToClient, World } from "./model-state.ts";
+import type { Connection, Held, Hello, Node, Operation, Resumed, ToClient, World } from "./model-state.ts";
 import type { Missing } from "./rules.ts";
 import { judge } from "./store-steps.ts";
 
@@ -117,18 +117,15 @@ function takeOver(world: World, operation: Operation & { kind: "resume" }, missi
     return refuse(connection, { kind: "connect_error" });
   }
   if (before !== undefined && before.connection >= 0) supersede(world, before.connection);
-  const goesOn = missing.has("heldInbox") || before?.generation === resumed.generation - 1;
-  let held = before;
-  if (held === undefined || !goesOn) {
-    held = newHeld(resumed.generation, resumed.low);
-    for (const [sequence, event] of resumed.outcomes) held.outcomes[sequence] = { event, recorded: true };
-    node.sessions[hello.session] = held;
-  }
+  // What another copy of the client has said or begun here and what is not stored yet is not this one's.
+  const goesOn =
+    before !== undefined &&
+    (missing.has("heldInbox") || before.generation === resumed.generation - 1) &&
+    knows(before, hello, missing) &&
+    !saysLess(before, hello, missing);
+  const held = goesOn ? before : newHeld(resumed);
+  node.sessions[hello.session] = held;
   held.generation = resumed.generation;
-  if (!knows(held, hello, missing) || saysLess(held, hello, missing)) {
-    delete node.sessions[hello.session];
-    return ask(node, { kind: "open", connection: slot, hello, session: 0 });
-  }
   bind(world, slot, { held, session: hello.session, hello });
   forgetBelow(held, hello.low);
   held.expected = held.low;
@@ -150,15 +147,27 @@ function takeOver(world: World, operation: Operation & { kind: "resume" }, missi
 function welcomeNew(world: World, operation: Operation & { kind: "open" }): void {
   const { connection: slot, session, hello } = operation;
   const connection = connectionAt(world, slot);
-  const held = newHeld(1, 1);
+  const held = newHeld({ generation: 1, heard: 1, low: 1, outcomes: [] });
   nodeOf(world, connection).sessions[session] = held;
   bind(world, slot, { held, session, hello });
   connection.toClient.push({ kind: "welcome", session, generation: 1, resumed: false, outcomes: [] });
 }
 
-function newHeld(generation: number, low: number): Held {
-  const identity = { born: generation, generation, connection: -1, instance: 0, attempt: 0, heard: 0 };
-  return { ...identity, low, expected: low, outcomes: {}, running: [] };
+function newHeld({ generation, heard, low, outcomes }: Resumed): Held {
+  const held: Held = {
+    born: generation,
+    generation,
+    connection: -1,
+    instance: 0,
+    attempt: 0,
+    heard,
+    low,
+    expected: low,
+    outcomes: {},
+    running: [],
+  };
+  for (const [sequence, event] of outcomes) held.outcomes[sequence] = { event, recorded: true };
+  return held;
 }
 
 function bind(world: World, slot: number, to: { held: Held; session: number; hello: Hello }): void {
@@ -248,6 +257,10 @@ function noteWrite(
   const held = node.sessions[session];
   if (held?.born !== born) return;
   if (answer === "stale") {
+    if (operation.kind === "append" && missing.has("refusalMoves")) {
+      held.running = held.running.filter((other) => other !== operation.sequence);
+      return;
+    }
     // Resumed in this very process meanwhile, which raised the generation under the write.
     if (held.generation !== operation.generation) {
       node.queue.push({ ...operation, generation: held.generation, done: false, answer: "" });
@@ -258,7 +271,7 @@ function noteWrite(
   const { sequence, event } = operation;
   if (operation.kind === "record") return recorded(world, held, { sequence, event: Number(answer) });
   held.running = held.running.filter((other) => other !== sequence);
-  if (answer === "below" || sequence < held.low) return;
+  if (sequence < held.low) return;
   held.outcomes[sequence] = { event, recorded: false };
   if (missing.has("recordFirst")) {
     world.connections[held.connection]?.toClient.push({ kind: "ok", sequence, event });

@@ -5,7 +5,9 @@
 
 export const clauses = {
   fence: "Raises the generation. From then on writes of older ones are refused, in every process.",
-  appendFence: "From then on writes of older ones are refused: what a handler publishes is a write, too.",
+  appendFence: "A handler of an earlier life publishes nothing under the sequences of the next one.",
+  refusalMoves:
+    "An older connection gets `stale_generation` and is closed: at the first refusal of whatever kind.",
   generation: "Raises the generation.",
   heldInbox: "The inbox of the server knows, from `low` on: outcomes, what runs, what waits.",
   holderStored: "A server that knows who resumed last: every server, also one that has just been started.",

@@ -25,7 +25,6 @@ export const scenarios: readonly Scenario[] = [
 /** Explored on request, in minutes. */
 export const wideScenarios: readonly Scenario[] = [
   scenario("two links break", { events: 1, connects: 2, breaks: 2 }),
-  scenario("three connections", { events: 1, connects: 3, breaks: 2 }),
   scenario("two events, a link breaks, a node crashes", { events: 2, connects: 2, breaks: 1, crashes: 1 }),
   scenario("a link breaks, the page is reloaded", { events: 1, connects: 2, breaks: 1, reloads: 1 }),
   scenario("two nodes crash", { events: 1, connects: 2, breaks: 1, crashes: 2 }),

@@ -319,9 +319,8 @@ function operationText(operation: Operation): string {
 function answerText(operation: Operation): string {
   const { answer, resumed } = operation;
   if (resumed !== undefined) return `which it is, with generation ${resumed.generation}`;
-  if (answer === "stale") return "which is refused, because the generation is an older one";
+  if (answer === "stale") return "which is refused, because somebody else holds the session";
   if (answer === "copy" || answer === "late") return `which is refused (${answer})`;
-  if (answer === "below") return "which is refused, because that is settled";
   return "which is done";
 }
 

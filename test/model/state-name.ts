@@ -73,8 +73,17 @@ function operationName(operation: Operation): string {
   return resumed === undefined ? name : name + JSON.stringify(resumed);
 }
 
-function storedName({ generation, instance, attempt, heard, low, outcomes, keys }: Stored): string {
-  return `${generation} ${instance} ${attempt} ${heard} ${low} ${recordName(outcomes)};${recordName(keys)}`;
+function storedName({
+  generation,
+  instance,
+  attempt,
+  heard,
+  takenOver,
+  low,
+  outcomes,
+  keys,
+}: Stored): string {
+  return `${generation} ${instance} ${attempt} ${heard} ${takenOver} ${low} ${recordName(outcomes)};${recordName(keys)}`;
 }
 
 function recordName(record: Readonly<Record<number, unknown>>): string {

@@ -18,7 +18,16 @@ export function commit(world: World, node: number, missing: Missing): void {
 function open(world: World, hello: Hello): number {
   world.opened += 1;
   const { instance, attempt } = hello;
-  const fresh: Stored = { generation: 1, instance, attempt, heard: 0, low: 1, outcomes: {}, keys: {} };
+  const fresh: Stored = {
+    generation: 1,
+    instance,
+    attempt,
+    heard: 1,
+    takenOver: 0,
+    low: 1,
+    outcomes: {},
+    keys: {},
+  };
   world.sessions[world.opened] = fresh;
   return world.opened;
 }
@@ -41,12 +50,13 @@ function resume(world: World, operation: Operation & { kind: "resume" }, missing
   operation.answer = "goes on";
   if (!missing.has("generation")) stored.generation += 1;
   if (missing.has("heardBySaying")) stored.heard = stored.generation;
+  if (stored.instance !== hello.instance) stored.takenOver = stored.generation;
   stored.instance = hello.instance;
   stored.attempt = hello.attempt;
   const outcomes = Object.entries(stored.outcomes).map(
     ([sequence, event]) => [Number(sequence), event] as const,
   );
-  operation.resumed = { generation: stored.generation, low: stored.low, outcomes };
+  operation.resumed = { generation: stored.generation, heard: stored.heard, low: stored.low, outcomes };
 }
 
 /** Of two lives of a client the one that was heard last goes on; of one life the connection begun last. */
@@ -78,13 +88,13 @@ function hear(world: World, operation: Operation & { kind: "hear" }): void {
 function append(world: World, operation: Operation & { kind: "append" }, missing: Missing): void {
   const { session, sequence, event, generation } = operation;
   const stored = world.sessions[session];
-  // The fence first: who is told only that the event is settled goes on in vain.
   operation.answer = "stale";
-  if (stored === undefined) return;
-  if (stored.generation !== generation && !missing.has("appendFence")) return;
-  operation.answer = "below";
-  if (sequence < stored.low) return;
+  if (stored === undefined || sequence < stored.low) return;
+  // A handler may still be running when its client has resumed elsewhere, and its key keeps it from doing
+  // harm; but another life of the client may have given its sequence to another event.
+  if (generation < stored.takenOver && !missing.has("appendFence")) return;
   operation.answer = "ok";
+  stored.heard = Math.max(stored.heard, missing.has("heardAtOnce") ? 0 : operation.heard);
   if (stored.keys[sequence] !== undefined && !missing.has("keys")) return;
   stored.keys[sequence] = event;
   const effect = `${session} ${event}`;
