@@ -156,6 +156,8 @@ export class SessionAdmission implements io.Admission {
     const memberships = await this.#authorized(session, socket, result);
     const lost = await findLostStreams(delivery.store, foreignPositions(hello, result));
     if (session.generation !== result.generation || session.ended) return "stale_generation";
+    // Its stream may have another epoch by now, as those of the rooms.
+    session.namespaceMembership = result.memberships.find(isOfNamespace) ?? session.namespaceMembership;
     session.memberships.clear();
     for (const membership of memberships) session.memberships.set(membership.room, membership);
     this.#welcome(socket, session, hello, { resumed: true, refused: "", own: result.own, lost });
@@ -195,7 +197,7 @@ export class SessionAdmission implements io.Admission {
       return held;
     }
     if (held !== undefined) delivery.endSession(held, "moved");
-    const namespaceMembership = result.memberships.find(({ room }) => room === "");
+    const namespaceMembership = result.memberships.find(isOfNamespace);
     if (namespaceMembership === undefined)
       throw new DeliveryError("unknown_session", { detail: "no namespace" });
     const session = new Session(delivery, {
@@ -321,6 +323,10 @@ export class SessionAdmission implements io.Admission {
     }
     return false;
   }
+}
+
+function isOfNamespace({ room }: Membership): boolean {
+  return room === "";
 }
 
 /** Where a member goes on: at the client's position if it says one, else where the membership began. */
