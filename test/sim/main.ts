@@ -3,12 +3,14 @@
  * run sim -- --seed S` runs one of them and prints its whole history; with `--less TEXT` what is left of it
  * (see `less.ts`), with `--shrink` its story. The last line is JSON: `seeds`, `events`, `violations`,
  * `virtualHours`. Exit code 1 when a guarantee is broken. `npm run sim -- --mutants [NAME]` runs deliberate
- * faults instead; exit code 1 when the checkers miss one.
+ * faults instead; exit code 1 when the checkers miss one. `npm run sim -- --model [--wide]` explores the model
+ * of resume and fencing.
  */
 
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { printModel } from "../model/print-model.ts";
 import type { EngineName } from "./engines.ts";
 import { printMutants } from "./mutant-runs.ts";
 import { runSeeds, type SeedReport } from "./seed-runs.ts";
@@ -28,11 +30,15 @@ const { values, positionals } = parseArgs({
     store: { type: "string", default: "memory" },
     /** Deliberate faults; with a name after it, those that have the name in theirs. */
     mutants: { type: "boolean", default: false },
+    /** The model of resume and fencing, whole; `wide` takes minutes. */
+    model: { type: "boolean", default: false },
+    wide: { type: "boolean", default: false },
     jobs: { type: "string", default: String(Math.min(8, availableParallelism())) },
   },
   allowPositionals: true,
 });
 
+if (values.model) process.exit(printModel({ wide: values.wide }));
 if (values.mutants) process.exit(await printMutants(positionals[0] ?? "", number("jobs")));
 
 const also = values.also === "" ? "" : ` --also ${values.also}`;
