@@ -48,13 +48,18 @@ function describePlan(plan: Plan): string {
 
 type Weighed = { readonly text: string; readonly weight: number };
 
-/** The weightiest lines in their order, the later ones of the same weight; `...` where some are left out. */
+/**
+ * The weightiest lines in their order, the later ones of the same weight; `...` where some are left out.
+ * Where not all fit, what is only near to the verdict is told of its end alone.
+ */
 function fitting(lines: readonly Weighed[]): string[] {
   const byWeight = lines
     .map(({ weight }, index) => ({ weight, index }))
-    .toSorted((left, right) => right.weight - left.weight || right.index - left.index)
-    .slice(0, linesMax);
-  const chosen = new Set(byWeight.map(({ index }) => index));
+    .toSorted((left, right) => right.weight - left.weight || right.index - left.index);
+  const weighty = byWeight.filter(({ weight }) => weight >= weightMin).slice(0, linesMax - 12);
+  const near = byWeight.filter(({ weight }) => weight < weightMin).slice(0, 12);
+  const all = lines.length <= linesMax ? byWeight : [...weighty, ...near];
+  const chosen = new Set(all.map(({ index }) => index));
   const out: string[] = [];
   let left = 0;
   for (const [index, { text }] of lines.entries()) {
@@ -123,3 +128,5 @@ const turningPoints: ReadonlySet<Fact["kind"]> = new Set([
 ]);
 const violationsMax = 4;
 const linesMax = 48;
+/** From here on a line says something that the verdict names, or what happened to everyone. */
+const weightMin = 4;

@@ -85,7 +85,7 @@ export class Words {
       case "refused":
         return `${page} is refused: ${fact.code} ${fact.detail ?? ""}`.trimEnd();
       default:
-        return plainly(fact);
+        return this.#plainly(fact);
     }
   }
 
@@ -116,8 +116,14 @@ export class Words {
       case "opened":
         return "";
       default:
-        return plainly(fact);
+        return this.#plainly(fact);
     }
+  }
+
+  /** For facts that nobody has found words for. */
+  #plainly({ kind, ...rest }: Fact): string {
+    const parts = Object.entries(rest).map(([name, value]) => `${name}=${String(value)}`);
+    return this.named(`${kind} ${parts.join(" ")}`);
   }
 
   #event(who: string, sequence: number): string {
@@ -134,12 +140,6 @@ export class Words {
     if (page !== undefined) return `own room of ${page}`;
     return name === "" || name.endsWith(":") ? `stream ${stream}` : name;
   }
-}
-
-/** For facts that nobody has found words for. */
-function plainly(fact: Fact): string {
-  const { kind, ...rest } = fact;
-  return `${kind} ${JSON.stringify(rest)}`;
 }
 
 const nodeWords = {
