@@ -81,13 +81,27 @@ export function runOf(frame: Extract<ClientFrame, { kind: "event" | "reply" }>):
 }
 
 export function newUpload(): Upload {
-  return { stored: 0, expected: 0, count: undefined, characters: 0, aside: false, reading: false };
+  const nothing = { stored: 0, expected: 0, count: undefined, characters: 0, underWay: [] };
+  return { ...nothing, aside: false, reading: false };
+}
+
+/** A client that is back goes on with the chunk after the stored ones. */
+export function beginAgain(upload: Upload): void {
+  upload.expected = upload.stored;
+  for (const characters of upload.underWay) upload.characters -= characters;
+  upload.underWay = [];
+  // Until a chunk is stored the client may cut its text anew.
+  if (upload.stored === 0) upload.count = undefined;
+  // A read that failed is asked for again; a second answer to one that did not finds the event running.
+  upload.reading = false;
 }
 
 /** An event that arrives in chunks. */
 export type Upload = {
   /** Chunks that are committed. Invariant: stored <= expected. */
   stored: number;
+  /** Characters of the chunks from `stored` to `expected`; a client that reconnects sends them again. */
+  underWay: number[];
   /** Index of the next chunk to be taken. */
   expected: number;
   count: number | undefined;

@@ -79,6 +79,17 @@ test("a read that failed is asked for again, and chunks of which none was stored
   expect(said(session)).toEqual(["readUpload 1", "storeChunk 2"]);
 });
 
+test("G8 chunks that a broken connection took along count once towards the size of their event", () => {
+  const session = opened();
+  const piece = "x".repeat(150);
+  for (let connection = 0; connection < 40; connection++) {
+    session.handleFrame(["ch", 1, 0, 2, 0, piece]);
+    expect(said(session)).toEqual(["storeChunk 1"]);
+    session.handleDisconnected();
+    session.handleConnected(1);
+  }
+});
+
 test("a chunk that was stored during the reconnect is not behind what is expected", () => {
   const session = opened();
   session.handleFrame(["ch", 1, 0, 3, 0, "x"]);

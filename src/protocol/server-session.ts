@@ -19,6 +19,7 @@ import { errorCatalogue } from "./errors.ts";
 import { chunkCharactersMin, type ClientFrame, decodeClientFrame } from "./frames.ts";
 import { judge, type Limits, parseJson, serverFrame } from "./frames.ts";
 import {
+  beginAgain,
   type InboxOutcome,
   InboxTables,
   isRunnable,
@@ -110,11 +111,7 @@ export class ServerSession {
     }
     const uploads: [number, number][] = [];
     for (const [sequence, upload] of this.#known.uploads) {
-      upload.expected = upload.stored;
-      // Until a chunk is stored the client may cut its text anew.
-      if (upload.stored === 0) upload.count = undefined;
-      // A read that failed is asked for again; a second answer to one that did not finds the event running.
-      upload.reading = false;
+      beginAgain(upload);
       uploads.push([sequence, upload.stored]);
     }
     return { frames, uploads };
@@ -190,10 +187,16 @@ export class ServerSession {
   handleChunkStored(sequence: number, chunks: number): void {
     const upload = this.#known.uploads.get(sequence);
     if (upload === undefined) return;
+    upload.underWay.splice(0, Math.max(0, chunks - upload.stored));
     upload.stored = Math.max(upload.stored, chunks);
     upload.expected = Math.max(upload.expected, upload.stored);
     this.#transmit(serverFrame.progress(sequence, upload.stored));
     this.#completeUpload(sequence, upload);
+  }
+
+  /** Chunks of an unfinished upload that are stored, as far as this process knows. */
+  storedChunks(sequence: number): number {
+    return this.#tables?.uploads.get(sequence)?.stored ?? 0;
   }
 
   /** The stored chunks of an upload, joined. */
@@ -270,6 +273,7 @@ export class ServerSession {
     }
     upload.expected += 1;
     upload.characters += text.length;
+    upload.underWay.push(text.length);
     // Refused as an outcome, not as a violation: the client would send it again on every connection.
     if (
       count > (2 * this.#uploadCharactersMax) / chunkCharactersMin ||
