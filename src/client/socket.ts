@@ -239,6 +239,12 @@ export class DeliveringSocket extends SocketBase {
     this.connected = true;
     this.id = sid;
     this.#core.handleConnected(now(), sid, pid, welcome);
+    // A welcome that is not taken is no connection: it closes, and the next one is told what is right.
+    if (this.#core.sessionId !== sid) {
+      this.connected = false;
+      this.#carryOut();
+      return true;
+    }
     // The base class says `recovered` when the token is the one it knows.
     this._pid = welcome.resumed ? pid : undefined;
     this.onconnect(sid, pid);
