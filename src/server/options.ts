@@ -135,7 +135,8 @@ export function resolveOptions(options: DeliveryOptions, randomNode: () => strin
     limits: Object.freeze({
       windowEvents: number("windowEvents"),
       windowCharacters: number("windowCharacters"),
-      chunkCharacters: number("chunkCharacters"),
+      // What travels whole is not measured on its way, so nothing that is too large may.
+      chunkCharacters: Math.min(number("chunkCharacters"), number("eventCharactersLimit")),
       windowChunks: number("windowChunks"),
       eventCharacters: number("eventCharactersLimit"),
     }),
