@@ -13,8 +13,10 @@ const names = readdirSync(folder, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".txt"))
   .toSorted();
 
+type Performed = { readonly path: string; readonly text?: string; readonly error?: string };
+
 /** All in one process of its own, because time is virtual there. */
-function performAll(): ReadonlyMap<string, string> {
+function performAll(): ReadonlyMap<string, Performed> {
   const told = execFileSync(process.execPath, ["perform.ts", ...names], {
     cwd: folder,
     encoding: "utf8",
@@ -24,8 +26,8 @@ function performAll(): ReadonlyMap<string, string> {
   const lines = told.trimEnd().split("\n");
   return new Map(
     lines.map((line) => {
-      const { path, text } = JSON.parse(line) as { path: string; text: string };
-      return [path, text];
+      const performed = JSON.parse(line) as Performed;
+      return [performed.path, performed];
     }),
   );
 }
@@ -38,7 +40,8 @@ test("there are transcripts of clauses and of bugs", () => {
 });
 
 test.each(names)("%s happens as it is written", (name) => {
-  const text = performed.get(name) ?? "";
+  const { text = "", error } = performed.get(name) ?? { error: "it was not performed" };
+  expect(error).toBeUndefined();
   if (process.env["UPDATE"] === "1") writeFileSync(`${folder}${name}`, text);
   expect(text).toBe(readFileSync(`${folder}${name}`, "utf8"));
 });
