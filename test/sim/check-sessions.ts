@@ -38,6 +38,11 @@ class Sessions {
       case "opened":
         this.#opened.add(fact.session);
         return;
+      case "unfenced": {
+        const { session, operation, generation, held } = fact;
+        this.#report("G6", `${operation} of ${session} was taken from ${generation}, and ${held} holds it`);
+        return;
+      }
       case "ended":
         this.#ended.add(fact.session);
         return;

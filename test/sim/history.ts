@@ -73,6 +73,8 @@ export type Fact =
   | { kind: "recorded"; session: string; sequence: number; status: string }
   | { kind: "opened"; session: string; stream: number; base: number }
   | { kind: "resumed"; session: string; generation: number; node: string }
+  /** The store has taken a write of one who held the session before. */
+  | { kind: "unfenced"; session: string; operation: string; generation: number; held: number }
   | { kind: "ended"; session: string; why: "ended" | "expired" | "rewound" }
   | {
       kind: "joined";

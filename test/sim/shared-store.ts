@@ -7,7 +7,15 @@ import { parseJson } from "../../src/protocol/frames.ts";
 import type { Engine } from "../../src/store/commit-queue.ts";
 import { DeliveryError } from "../../src/protocol/errors.ts";
 import { entriesOf, type Operation, type Result } from "../../src/store/operation.ts";
-import type { CommittedEntry, Membership, ResumeResult, Store, StreamHead } from "../../src/store/port.ts";
+import type {
+  CommittedEntry,
+  Fence,
+  Membership,
+  ResumedSession,
+  ResumeResult,
+  Store,
+  StreamHead,
+} from "../../src/store/port.ts";
 import { queuedStore } from "../../src/store/queued-store.ts";
 import type { EngineName } from "./engines.ts";
 import type { History } from "./history.ts";
@@ -39,6 +47,8 @@ export class SharedStore {
   slowUntil = 0;
   readonly #listeners = new Map<Process, Listener>();
   readonly #lows = new Map<number, number>();
+  /** Of each session, as the last resume has raised it. */
+  readonly #generations = new Map<string, number>();
 
   constructor(options: {
     readonly timeline: Timeline;
@@ -84,6 +94,7 @@ export class SharedStore {
     const lost = this.#engine.rewind(to);
     if (renew) void this.#engine.commit([{ kind: "renewEpochs", request: undefined }]);
     this.#lows.clear();
+    this.#generations.clear();
     this.#history.add({ kind: "rewound", to, renewed: renew, lost: lost.length });
     for (const { kind, request } of lost) {
       if (kind === "openSession")
@@ -135,6 +146,7 @@ export class SharedStore {
     const entries: CommittedEntry[] = [];
     for (const [index, operation] of operations.entries()) {
       const result = results[index];
+      this.#noteFence(operation, result);
       this.#note(operation, result);
       if (operation.kind === "append") entries.push(...entriesOf(operation, result));
     }
@@ -161,6 +173,19 @@ export class SharedStore {
     const random = this.#random.named(`store ${process.name}`);
     this.#randoms.set(process, random);
     return random;
+  }
+
+  #noteFence({ kind, request }: Operation, result: Result): void {
+    if ((result as { ok?: boolean } | undefined)?.ok !== true) return;
+    if (kind === "resumeSession") {
+      this.#generations.set(request.session, (result as ResumedSession).generation);
+      return;
+    }
+    const { session, generation } = (kind === "readUpload" ? request.fence : request) as Partial<Fence>;
+    if (session === undefined || generation === undefined) return;
+    const held = this.#generations.get(session) ?? generation;
+    if (generation < held)
+      this.#history.add({ kind: "unfenced", session, operation: kind, generation, held });
   }
 
   #note(operation: Operation, result: Result): void {
