@@ -16,7 +16,7 @@ test("each clause of the protocol is quoted by a transcript, word for word", () 
 
 test("each bug that the simulation has found is told by a transcript", () => {
   const testing = page("docs/TESTING.md");
-  expect(testing.text.match(/\| `[0-9a-f]{7,}` \|$/gm)?.length).toBeGreaterThan(10);
+  expect(bugFindings(testing, []).length).toBeGreaterThan(10);
   expect(report(bugFindings(testing, transcripts))).toEqual([]);
 });
 
@@ -70,8 +70,9 @@ test("refuses a clause that nobody quotes, a quote that does not stand there, an
     'P.md:18: no transcript quotes "Waits for long." (Types)',
     'a.txt: "Sends more." does not stand in P.md like this',
   ]);
-  const table = { path: "T.md", text: "| what | commit |\n| a | `1234567` |\n| b | `7654321` |\n" };
+  const rows = "| what | commit |\n| a | `1234567` |\n| b | `7654321` |\n";
+  const table = { path: "T.md", text: `${rows}\n## Bugs found by simulation\n${rows}` };
   expect(report(bugFindings(table, [{ path: "b.txt", text: "# Bug 7654321\n" }]))).toEqual([
-    "T.md:2: no transcript tells of bug 1234567",
+    "T.md:7: no transcript tells of bug 1234567",
   ]);
 });

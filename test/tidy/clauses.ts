@@ -63,10 +63,12 @@ function remainderOf(clause: string, quotes: readonly { readonly quote: string }
   return first < 0 ? "" : clause.slice(first);
 }
 
-/** Rows of the table of bugs that no transcript names. */
+/** Rows of the table under `Bugs found by simulation` that no transcript names. */
 export function bugFindings(page: SourceFile, transcripts: readonly SourceFile[]): readonly Finding[] {
+  let inside = false;
   return page.text.split("\n").flatMap((line, index) => {
-    const commit = /^\|.*\| `([0-9a-f]{7,})` \|$/.exec(line)?.[1];
+    if (line.startsWith("#")) inside = line === "## Bugs found by simulation";
+    const commit = inside ? /^\|.*\| `([0-9a-f]{7,})` \|$/.exec(line)?.[1] : undefined;
     if (commit === undefined || transcripts.some(({ text }) => text.includes(`Bug ${commit}`))) return [];
     return [{ path: page.path, line: index + 1, message: `no transcript tells of bug ${commit}` }];
   });
