@@ -15,6 +15,7 @@ import { rejection, type RunResult } from "./dispatch.ts";
 import { EventRuns } from "./event-runs.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { SessionHolder } from "./session-holder.ts";
+import { SessionUploads } from "./session-uploads.ts";
 import type { EmitFlags, HoldfastSocket, SocketSession } from "./socket-io.ts";
 
 /** Why a session ended in this process. */
@@ -47,6 +48,7 @@ export class Session extends EventEmitter implements SocketSession {
   /** The connection is being let go. */
   #quiet = false;
   readonly #runs: EventRuns;
+  readonly #uploads: SessionUploads;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
   #retries: Map<number, number> | undefined;
 
@@ -83,6 +85,7 @@ export class Session extends EventEmitter implements SocketSession {
       uploads: resumed?.uploads ?? [],
     });
     this.#runs = new EventRuns(this, delivery, (sequence, result) => this.#finish(sequence, result));
+    this.#uploads = new SessionUploads(this, delivery, this.#inbox);
     super.on("newListener", listenerAdded);
   }
 
@@ -274,10 +277,12 @@ export class Session extends EventEmitter implements SocketSession {
         void this.#record(output.outcome, output.low);
         return;
       case "storeChunk":
-        void this.#storeChunk(output.sequence, output.index, output.text);
+        void this.#uploads
+          .store(output.sequence, output.index, output.text)
+          .then((taken) => taken && this.#carryOut());
         return;
       case "readUpload":
-        void this.#readUpload(output.sequence);
+        void this.#uploads.read(output.sequence).then((taken) => taken && this.#carryOut());
         return;
       case "positions":
         this.#delivery.handlePositions(this, output.positions);
@@ -368,34 +373,6 @@ export class Session extends EventEmitter implements SocketSession {
       if (data !== undefined) this.#savedData = "";
       this.#delivery.reportStoreError(error);
       return false;
-    }
-  }
-
-  async #storeChunk(sequence: number, index: number, text: string): Promise<void> {
-    try {
-      const { store } = this.#delivery;
-      const chunk = { sequence, index, text };
-      const result = await this.#delivery.fenced(this, (fence) => store.putChunk({ ...fence, ...chunk }));
-      if (result === undefined) return;
-      this.#inbox.handleChunkStored(sequence, result.chunks);
-      this.#carryOut();
-    } catch (error) {
-      this.#delivery.reportStoreError(error);
-      // The chunk is not stored: the client sends on from the last stored one when it has reconnected.
-      this.connection?.refuse(serverFrame.error("store_unavailable", "a chunk could not be stored"));
-    }
-  }
-
-  async #readUpload(sequence: number): Promise<void> {
-    try {
-      const { store } = this.#delivery;
-      const result = await this.#delivery.fenced(this, (fence) => store.readUpload(fence, sequence));
-      if (result === undefined) return;
-      this.#inbox.handleUpload(sequence, result.text);
-      this.#carryOut();
-    } catch (error) {
-      this.#delivery.reportStoreError(error);
-      this.connection?.refuse(serverFrame.error("store_unavailable", "an upload could not be read"));
     }
   }
 }

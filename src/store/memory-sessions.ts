@@ -221,8 +221,9 @@ export class MemorySessions {
     return chunks.push(text);
   }
 
-  upload(session: MemorySession, sequence: number): string {
-    return session.uploads.get(sequence)?.join("") ?? "";
+  upload(session: MemorySession, sequence: number): { text: string; chunks: number } {
+    const chunks = session.uploads.get(sequence) ?? [];
+    return { text: chunks.join(""), chunks: chunks.length };
   }
 
   figures(): { sessions: number; outcomes: number } {

@@ -97,7 +97,7 @@ export class MemoryEngine implements Engine {
       putChunk: (request) =>
         this.#fenced(request, (session) => ({ ok: true, chunks: this.#sessions.putChunk(session, request) })),
       readUpload: ({ fence, sequence }) =>
-        this.#read(fence, (session) => ({ ok: true, text: this.#sessions.upload(session, sequence) })),
+        this.#read(fence, (session) => ({ ok: true, ...this.#sessions.upload(session, sequence) })),
       moveCursor: (request) => this.#streams.moveCursor(request),
       sweep: (retention) => this.#sweep(retention),
       renewEpochs: () => this.#streams.renewEpochs(),

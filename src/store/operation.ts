@@ -54,7 +54,7 @@ export type OperationTable = {
   putChunk: [request: ChunkRequest, result: Fenced<{ readonly ok: true; readonly chunks: number }>];
   readUpload: [
     request: { readonly fence: Fence; readonly sequence: number },
-    result: Fenced<{ readonly ok: true; readonly text: string }>,
+    result: Fenced<{ readonly ok: true; readonly text: string; readonly chunks: number }>,
   ];
   moveCursor: [request: CursorRequest, result: undefined];
   /** One bounded step; `more` asks for another. */

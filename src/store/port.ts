@@ -374,7 +374,10 @@ export type Store = {
   /** Stores a chunk of an upload. Only the next index of its upload is taken; others change nothing. */
   putChunk(request: ChunkRequest): Promise<Fenced<{ readonly ok: true; readonly chunks: number }>>;
   /** Returns the stored chunks joined, and keeps them until the outcome is recorded. */
-  readUpload(fence: Fence, sequence: number): Promise<Fenced<{ readonly ok: true; readonly text: string }>>;
+  readUpload(
+    fence: Fence,
+    sequence: number,
+  ): Promise<Fenced<{ readonly ok: true; readonly text: string; readonly chunks: number }>>;
 
   /** Moves a cursor forward; a position behind it, or of another epoch, changes nothing. */
   moveCursor(request: CursorRequest): Promise<void>;

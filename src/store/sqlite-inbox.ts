@@ -42,10 +42,9 @@ export class SqliteInbox {
     return stored + 1;
   }
 
-  upload(session: SessionRow, sequence: number): string {
-    return allRows(this.#statements.upload, session.id, sequence)
-      .map(([text]) => asText(text))
-      .join("");
+  upload(session: SessionRow, sequence: number): { text: string; chunks: number } {
+    const chunks = allRows(this.#statements.upload, session.id, sequence).map(([text]) => asText(text));
+    return { text: chunks.join(""), chunks: chunks.length };
   }
 
   uploads(session: SessionRow): readonly { readonly sequence: number; readonly chunks: number }[] {

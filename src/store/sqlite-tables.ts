@@ -98,7 +98,7 @@ export class SqliteTables {
       putChunk: (request) =>
         this.#fenced(request, (session) => ({ ok: true, chunks: this.#inbox.putChunk(session, request) })),
       readUpload: ({ fence, sequence }) =>
-        this.#read(fence, (session) => ({ ok: true, text: this.#inbox.upload(session, sequence) })),
+        this.#read(fence, (session) => ({ ok: true, ...this.#inbox.upload(session, sequence) })),
       moveCursor: (request) => this.#streams.moveCursor(request),
       sweep: (retention) => this.#sweep.step(retention),
       renewEpochs: () => {

@@ -80,8 +80,8 @@ export function inboxContract(makeStore: MakeStore): void {
       expect([await put(0, "a"), await put(2, "x"), await put(0, "x"), await put(1, "b")]).toEqual([
         1, 1, 1, 2,
       ]);
-      expect(await store.readUpload(fence, 3)).toEqual({ ok: true, text: "ab" });
-      expect(await store.readUpload(fence, 4)).toEqual({ ok: true, text: "" });
+      expect(await store.readUpload(fence, 3)).toEqual({ ok: true, text: "ab", chunks: 2 });
+      expect(await store.readUpload(fence, 4)).toEqual({ ok: true, text: "", chunks: 0 });
     });
 
     test("G8: go on after a resume and are kept until the outcome is recorded", async () => {
@@ -96,10 +96,10 @@ export function inboxContract(makeStore: MakeStore): void {
       ]);
       const fence = { session: "s", generation, node: "bbb" };
       await store.putChunk({ ...fence, sequence: 1, index: 1, text: "b" });
-      expect(await store.readUpload(fence, 1)).toEqual({ ok: true, text: "ab" });
+      expect(await store.readUpload(fence, 1)).toEqual({ ok: true, text: "ab", chunks: 2 });
       await store.record(recordRequest(fence, 1));
-      expect(await store.readUpload(fence, 1)).toEqual({ ok: true, text: "" });
-      expect(await store.readUpload(fence, 2)).toEqual({ ok: true, text: "other" });
+      expect(await store.readUpload(fence, 1)).toEqual({ ok: true, text: "", chunks: 0 });
+      expect(await store.readUpload(fence, 2)).toEqual({ ok: true, text: "other", chunks: 1 });
     });
 
     test("G7: of an event that is settled are not taken", async () => {
