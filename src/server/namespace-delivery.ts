@@ -192,7 +192,19 @@ export class NamespaceDelivery {
     const expiresAt = Date.now() + this.options.sessionLifeMs;
     this.store.touchSessions([session.id], expiresAt).catch((error: unknown) => this.reportStoreError(error));
     session.announce("suspend");
-    if (this.#suspendedCount > this.options.suspendedSessionsLimit) this.#evictOldest();
+    this.makeRoom();
+  }
+
+  /**
+   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run
+   * stay until these have finished: their events would be run a second time, side by side with the first.
+   */
+  makeRoom(): void {
+    if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
+    for (const session of this.sessions.values()) {
+      if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
+      if (!session.connected && session.running === 0) this.endSession(session, "evicted");
+    }
   }
 
   resumed(session: Session): void {
@@ -342,16 +354,6 @@ export class NamespaceDelivery {
   #count(session: Session, suspended: boolean): void {
     if (session.suspended !== suspended) this.#suspendedCount += suspended ? 1 : -1;
     session.suspended = suspended;
-  }
-
-  /**
-   * Sessions whose handlers run stay: their events would be run a second time, side by side with the first.
-   */
-  #evictOldest(): void {
-    for (const session of this.sessions.values()) {
-      if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
-      if (!session.connected && session.running === 0) this.endSession(session, "evicted");
-    }
   }
 }
 

@@ -323,6 +323,7 @@ export class Session extends EventEmitter implements SocketSession {
         break;
       case "retry":
         this.#retry(sequence, result.delayMs, result.cause);
+        this.#delivery.makeRoom();
         break;
     }
     this.#carryOut();
@@ -356,6 +357,8 @@ export class Session extends EventEmitter implements SocketSession {
       await new Promise((resolve) => setTimeout(resolve, this.#backoffMs(attempt)));
     }
     this.#carryOut();
+    // Where it had to stay only for this handler.
+    this.#delivery.makeRoom();
   }
 
   /** Returns false when the store has failed in a way that may pass. */
