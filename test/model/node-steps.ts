@@ -206,7 +206,8 @@ function takeEvent(
   if (known?.recorded === true) connection.toClient.push({ kind: "ok", sequence, event: known.event });
   if (known !== undefined || held.running.includes(sequence)) return;
   if (sequence > held.expected) {
-    world.broken ||= `The server refuses event ${event}: sequence ${sequence} where ${held.expected} was expected.`;
+    const hole = `sequence ${sequence} where ${held.expected} was expected`;
+    world.broken ||= `The server refuses event ${event}: ${hole}.`;
     return;
   }
   run(world, at, frame);
@@ -222,8 +223,7 @@ function run(
   const { sequence, event } = frame;
   const { session } = connection;
   const ran = world.ran[session] ?? 0;
-  if (sequence > ran + 1)
-    world.broken ||= `Sequence ${sequence} runs for the first time before sequence ${ran + 1}.`;
+  if (sequence > ran + 1) world.broken ||= `Sequence ${sequence} runs before sequence ${ran + 1} ever has.`;
   world.ran[session] = Math.max(ran, sequence);
   const stored = world.sessions[session];
   if (stored?.generation === held.generation && stored.outcomes[sequence] !== undefined) {

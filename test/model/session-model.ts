@@ -271,14 +271,21 @@ function isHeld(world: World, one: Page): boolean {
 
 // --- words ---
 
-function named(connection: Connection): string {
-  return `connection ${connection.attempt} of life ${connection.instance}`;
+function named({ instance, attempt }: Pick<Connection, "instance" | "attempt">): string {
+  return `connection ${attempt} of life ${instance}`;
+}
+
+function placeText({ sequence, generation }: { sequence: number; generation: number }): string {
+  return `(sequence ${sequence}, generation ${generation})`;
 }
 
 function frameText(frame: ToServer | ToClient): string {
   switch (frame.kind) {
     case "hello":
-      return `the hello (session ${frame.session}, low ${frame.low}, next ${frame.next}, generation ${frame.generation})`;
+      return (
+        `the hello (session ${frame.session}, low ${frame.low}, next ${frame.next}, ` +
+        `generation ${frame.generation})`
+      );
     case "ev":
       return `event ${frame.event} as sequence ${frame.sequence}`;
     case "lo":
@@ -306,13 +313,13 @@ function operationText(operation: Operation): string {
     case "hear":
       return `note that the client has said something in generation ${operation.generation}`;
     case "append":
-      return `append the effect of event ${operation.event} (sequence ${operation.sequence}, generation ${operation.generation})`;
+      return `append the effect of event ${operation.event} ${placeText(operation)}`;
     case "record":
-      return `record the outcome of event ${operation.event} (sequence ${operation.sequence}, generation ${operation.generation})`;
+      return `record the outcome of event ${operation.event} ${placeText(operation)}`;
     case "resume":
-      return `resume session ${operation.hello.session} for connection ${operation.hello.attempt} of life ${operation.hello.instance}`;
+      return `resume session ${operation.hello.session} for ${named(operation.hello)}`;
     case "open":
-      return `open a session for connection ${operation.hello.attempt} of life ${operation.hello.instance}`;
+      return `open a session for ${named(operation.hello)}`;
   }
 }
 

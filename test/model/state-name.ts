@@ -83,7 +83,8 @@ function storedName({
   outcomes,
   keys,
 }: Stored): string {
-  return `${generation} ${instance} ${attempt} ${heard} ${takenOver} ${low} ${recordName(outcomes)};${recordName(keys)}`;
+  const numbers = `${generation} ${instance} ${attempt} ${heard} ${takenOver} ${low}`;
+  return `${numbers} ${recordName(outcomes)};${recordName(keys)}`;
 }
 
 function recordName(record: Readonly<Record<number, unknown>>): string {
