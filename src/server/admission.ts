@@ -4,19 +4,19 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Namespace } from "socket.io";
-import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
+import { DeliveryError, type ErrorCode, isErrorCode } from "../protocol/errors.ts";
 import {
   type ClientPosition,
   decodeHello,
   isHello,
   type Hello,
-  type OpenStream,
   protocolVersion,
 } from "../protocol/frames.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import { Connection } from "./connection.ts";
 import type { MemberPlace } from "./fan-out.ts";
+import { openStream, ownPlace, placeOf } from "./member-place.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { Session } from "./session.ts";
 import { findLostStreams, type LostStreams } from "./lost-streams.ts";
@@ -46,6 +46,16 @@ export class SessionAdmission implements io.Admission {
   }
 
   async admit(socket: io.HoldfastSocket): Promise<void> {
+    try {
+      await this.#admit(socket);
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown };
+      if (isErrorCode(code)) this.#delivery.options.meter?.admitted(code);
+      throw error;
+    }
+  }
+
+  async #admit(socket: io.HoldfastSocket): Promise<void> {
     socket.order = this.#delivery.order;
     const credentials = io.credentials.get(socket);
     const hello = decodeHello(credentials?.hello);
@@ -292,6 +302,7 @@ export class SessionAdmission implements io.Admission {
     socket.id = session.id;
     socket.data = session.data;
     socket.recovered = how.resumed;
+    this.#meter(how);
     socket.deliverySession = session;
     session.holder.took(hello.holder);
     const inbox = session.connect(connection, hello.low);
@@ -315,6 +326,13 @@ export class SessionAdmission implements io.Admission {
     delivery.node.report("session", { namespace: delivery.name, session: session.id, resumed: how.resumed });
   }
 
+  #meter(how: { readonly resumed: boolean; readonly refused: string; readonly lost: LostStreams }): void {
+    const { meter } = this.#delivery.options;
+    if (meter === undefined) return;
+    meter.admitted(isErrorCode(how.refused) ? how.refused : how.resumed ? "resumed" : "new");
+    for (const _ of how.lost.streams) meter.gap("reset");
+  }
+
   #isMember(session: Session, head: StreamHead): boolean {
     const own = roomKey(this.#delivery.name, session.id);
     if (head.key === own || head.stream === session.namespaceMembership.head.stream) return true;
@@ -329,49 +347,11 @@ function isOfNamespace({ room }: Membership): boolean {
   return room === "";
 }
 
-/** Where a member goes on: at the client's position if it says one, else where the membership began. */
-function placeOf(membership: Membership, known: ClientPosition | undefined): MemberPlace {
-  const { head, base, show, room, cursor } = membership;
-  // Membership that began anew while the client was away: what lies in front of it was not for this client.
-  const isOlder =
-    known?.epoch === base.epoch
-      ? known.offset < base.offset
-      : known?.epoch !== head.epoch && base.epoch === head.epoch;
-  const position = isOlder ? undefined : known;
-  return {
-    head,
-    epoch: position?.epoch ?? base.epoch,
-    offset: position?.offset ?? base.offset,
-    part: position?.part ?? 0,
-    shownRoom: show ? room : "",
-    consumer: cursor,
-    announced: true,
-  };
-}
-
-function ownPlace(head: StreamHead, position?: ClientPosition): MemberPlace {
-  return {
-    head,
-    epoch: position?.epoch ?? head.epoch,
-    offset: position?.offset ?? 0,
-    part: position?.part ?? 0,
-    shownRoom: "",
-    consumer: undefined,
-    // In the welcome it stands with its place; a stream that begins later is announced with its first entry.
-    announced: position !== undefined,
-  };
-}
-
 /** Where the client stands in streams that its session is not a member of. */
 function foreignPositions(hello: Hello, result: ResumedSession): ClientPosition[] {
   const streams = new Set(result.memberships.map(({ head }) => head.stream));
   if (result.own !== undefined) streams.add(result.own.stream);
   return hello.positions.filter(({ stream }) => !streams.has(stream));
-}
-
-function openStream(place: MemberPlace): OpenStream {
-  const { head, epoch, offset, shownRoom, consumer } = place;
-  return { stream: head.stream, epoch, offset, room: shownRoom, prompt: consumer !== undefined };
 }
 
 /** `sessionId.secret`; only the digest of the whole is kept, so that a copy of the store opens no session. */

@@ -17,13 +17,21 @@ import type { Session } from "./session.ts";
 import { type Engine, type HoldfastSocket, shutDown, socketsOf } from "./socket-io.ts";
 
 /** Figures of this process; every bounded table is among them. */
-export type NodeFigures = {
-  readonly store: StoreFigures;
+export type NodeFigures = LocalFigures & { readonly store: StoreFigures };
+
+/** Those that need no answer of the store. */
+export type LocalFigures = {
+  /** Connections by the transport that they use now. */
+  readonly connections: Readonly<Record<string, number>>;
   readonly sessions: number;
   readonly suspendedSessions: number;
   readonly runningHandlers: number;
   readonly inboxDepth: number;
   readonly streams: number;
+  /** Memberships that are fed from the log, because their connection takes no more or has just come. */
+  readonly membersBehind: number;
+  /** How far the slowest stream was behind the store's head at the last look, one for each sweep. */
+  readonly lagEntries: number;
   readonly waitingReplies: number;
   readonly waitingAdmissions: number;
 };
@@ -42,6 +50,7 @@ export class DeliveryNode extends EventEmitter {
   #touchedAt = Date.now();
   #housekeeping = false;
   #closed: Promise<void> | undefined;
+  #lagEntries = 0;
 
   constructor(server: Server, options: ResolvedOptions) {
     super();
@@ -49,10 +58,10 @@ export class DeliveryNode extends EventEmitter {
     this.server = server;
     this.options = options;
     this.id = `${options.node}${randomBytes(9).toString("base64url")}`;
-    this.replies = new Replies({ processId: this.id, limit: options.repliesLimit });
+    this.replies = new Replies({ processId: this.id, limit: options.repliesLimit, meter: options.meter });
     this.store = openingStore(options);
     this.store.onCommitted((entries, by) => {
-      this.#handleCommitted(entries);
+      this.#announce(entries, by);
       if (by === "us") this.emit("committed");
     });
     this.#sweeper = setInterval(() => void this.#keepHouse(), options.sweepIntervalMs);
@@ -75,16 +84,23 @@ export class DeliveryNode extends EventEmitter {
   }
 
   async figures(): Promise<NodeFigures> {
+    const store = await this.store.figures();
+    return { ...this.localFigures(), store };
+  }
+
+  localFigures(): LocalFigures {
     const namespaces = [...this.#namespaces.values()];
     const sessions = this.#sessions();
     const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
     return {
-      store: await this.store.figures(),
+      connections: connectionsByTransport(this.server),
       sessions: sessions.length,
       suspendedSessions: sum(namespaces.map((delivery) => delivery.suspendedCount)),
       runningHandlers: this.#runningHandlers,
       inboxDepth: sum(sessions.map((session) => session.inboxDepth)),
       streams: sum(namespaces.map((delivery) => delivery.fanOut.streamCount)),
+      membersBehind: sum(namespaces.map((delivery) => delivery.fanOut.membersBehind)),
+      lagEntries: this.#lagEntries,
       waitingReplies: this.replies.size,
       waitingAdmissions: this.admissions.waiting,
     };
@@ -133,6 +149,16 @@ export class DeliveryNode extends EventEmitter {
 
   get #runningHandlers(): number {
     return this.#sessions().reduce((total, { running }) => total + running, 0);
+  }
+
+  #announce(entries: readonly CommittedEntry[], by: "us" | "others"): void {
+    const { meter } = this.options;
+    if (meter === undefined) return this.#handleCommitted(entries);
+    const startedAt = performance.now();
+    this.#handleCommitted(entries);
+    meter.fannedOut(performance.now() - startedAt);
+    const [oldest] = entries;
+    if (by === "others" && oldest !== undefined) meter.followed(Math.max(0, Date.now() - oldest.at));
   }
 
   #handleCommitted(entries: readonly CommittedEntry[]): void {
@@ -187,21 +213,39 @@ export class DeliveryNode extends EventEmitter {
 
   /** Finds announcements that never came. */
   async #compareHeads(): Promise<void> {
+    let lagEntries = 0;
     for (const delivery of this.#namespaces.values()) {
       const streams = delivery.fanOut.streams();
       for (let start = 0; start < streams.length; start += headsPerQuery) {
         const some = streams.slice(start, start + headsPerQuery);
         const heads = await this.store.heads(some.map(({ key }) => key));
-        for (const [index, stream] of some.entries()) delivery.fanOut.handleHead(stream, heads[index]);
+        for (const [index, stream] of some.entries()) {
+          const head = heads[index];
+          if (head?.epoch === stream.sequencer.epoch) {
+            lagEntries = Math.max(lagEntries, head.head - stream.sequencer.delivered);
+          }
+          delivery.fanOut.handleHead(stream, head);
+        }
       }
     }
+    this.#lagEntries = lagEntries;
   }
 }
 
-function openingStore({ store, storeQueueLimit, storeQueueBytesLimit }: ResolvedOptions): OpeningStore {
-  if (typeof store !== "string") return new OpeningStore(Promise.resolve(store), store.durability);
+function connectionsByTransport(server: Server): Record<string, number> {
+  const counts: Record<string, number> = {};
+  const { engine } = server as unknown as { engine?: EngineServer };
+  for (const { transport } of Object.values(engine?.clients ?? {})) {
+    counts[transport.name] = (counts[transport.name] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function openingStore(options: ResolvedOptions): OpeningStore {
+  const { store, storeQueueLimit, storeQueueBytesLimit, meter } = options;
+  if (typeof store !== "string") return new OpeningStore(Promise.resolve(store), store.durability, meter);
   const opening = openStore(store, { queueLimit: storeQueueLimit, queueBytesLimit: storeQueueBytesLimit });
-  return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory");
+  return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory", meter);
 }
 
 type EngineServer = { readonly clients: Record<string, Engine> };

@@ -5,7 +5,7 @@ import { parseJson } from "../protocol/frames.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Durability, Receipt } from "../store/port.ts";
-import type { DeliveryNode, NodeFigures } from "./delivery-node.ts";
+import type { DeliveryNode, LocalFigures, NodeFigures } from "./delivery-node.ts";
 import { toBuffer } from "./event-runs.ts";
 import type { DrainOptions } from "./drain.ts";
 import type { Session } from "./session.ts";
@@ -144,6 +144,11 @@ export class Delivery {
 
   figures(): Promise<NodeFigures> {
     return this.#node.figures();
+  }
+
+  /** The figures of this process alone, at once, also while the store does not answer. */
+  localFigures(): LocalFigures {
+    return this.#node.localFigures();
   }
 
   /**

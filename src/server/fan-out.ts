@@ -9,7 +9,8 @@ import { roomOfKey } from "../protocol/stream-key.ts";
 import type { CommittedEntry, Page, Store, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import type { EmitOrder } from "./emit-order.ts";
-import { Member, NodeStream, type StreamHost } from "./node-stream.ts";
+import type { Meter } from "./meter.ts";
+import { heldEntriesLimit, Member, NodeStream, type StreamHost } from "./node-stream.ts";
 import type { Session } from "./session.ts";
 import { StockClients } from "./stock-clients.ts";
 
@@ -27,6 +28,7 @@ export class FanOut implements StreamHost {
   readonly namespace: string;
   readonly chunkCharacters: number;
   readonly partsWindowCharacters: number;
+  readonly meter: Meter | undefined;
   readonly stock: StockClients;
   readonly #streams = new Map<number, NodeStream>();
   readonly #store: Store;
@@ -44,12 +46,14 @@ export class FanOut implements StreamHost {
     readonly processId: string;
     readonly chunkCharacters: number;
     readonly partsWindowCharacters: number;
+    readonly meter: Meter | undefined;
     readonly findSession: (id: string) => Session | undefined;
     readonly reportStoreError: (error: unknown) => void;
   }) {
     this.namespace = options.namespace.name;
     this.chunkCharacters = options.chunkCharacters;
     this.partsWindowCharacters = options.partsWindowCharacters;
+    this.meter = options.meter;
     this.#store = options.store;
     this.#adapter = () => options.namespace.adapter;
     const { order, processId } = options;
@@ -60,6 +64,14 @@ export class FanOut implements StreamHost {
 
   get streamCount(): number {
     return this.#streams.size;
+  }
+
+  get membersBehind(): number {
+    let behind = 0;
+    for (const { members } of this.#streams.values()) {
+      for (const { feed } of members) if (!feed.live) behind += 1;
+    }
+    return behind;
   }
 
   /** Entries of this namespace in commit order; neighbours of one stream go out in one frame. */
@@ -157,6 +169,8 @@ export class FanOut implements StreamHost {
     const stream = this.#streams.get(first.stream) ?? this.#streamOfOwnRoom(first);
     if (stream !== undefined) {
       stream.handleCommitted(entries);
+      // What does not fit is fetched again.
+      if (stream.sequencer.held >= heldEntriesLimit) this.meter?.limitHit("held_entries");
       return;
     }
     const room = roomOfKey(this.namespace, first.key);

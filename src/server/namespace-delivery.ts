@@ -60,6 +60,7 @@ export class NamespaceDelivery {
       processId: node.id,
       chunkCharacters: node.options.limits.chunkCharacters,
       partsWindowCharacters: node.options.limits.chunkCharacters * node.options.limits.windowChunks,
+      meter: node.options.meter,
       findSession: (id) => this.sessions.get(id),
       reportStoreError: (error) => this.reportStoreError(error),
     });
@@ -81,7 +82,10 @@ export class NamespaceDelivery {
    */
   publish(request: PublishRequest): Promise<readonly Receipt[]> {
     const payload = encodePayload(request.args);
-    if (payload.length > this.options.limits.eventCharacters) throw new DeliveryError("event_too_large");
+    if (payload.length > this.options.limits.eventCharacters) {
+      this.options.meter?.limitHit("event_size");
+      throw new DeliveryError("event_too_large");
+    }
     this.outgoing.notify(request.rooms, request.except, request.args);
     const active = activeRequest();
     const stored = this.#append(request, payload, active);
@@ -203,7 +207,9 @@ export class NamespaceDelivery {
     if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
     for (const session of this.sessions.values()) {
       if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
-      if (!session.connected && session.running === 0) this.endSession(session, "evicted");
+      if (session.connected || session.running > 0) continue;
+      this.options.meter?.limitHit("suspended_sessions");
+      this.endSession(session, "evicted");
     }
   }
 

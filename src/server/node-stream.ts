@@ -9,6 +9,7 @@ import { type Delivered, MemberFeed, type FeedOutput } from "../protocol/member-
 import { StreamSequencer, type SequencerOutput } from "../protocol/sequencer.ts";
 import type { CommittedEntry, Entry, Page, StreamHead } from "../store/port.ts";
 import { SharedPacket, type Connection } from "./connection.ts";
+import type { Meter } from "./meter.ts";
 
 /** What a stream asks of its node. */
 export type StreamHost = {
@@ -16,6 +17,7 @@ export type StreamHost = {
   readonly chunkCharacters: number;
   /** Characters in parts that one member may have under way. */
   readonly partsWindowCharacters: number;
+  readonly meter: Meter | undefined;
   read(stream: number, after: number): Promise<Page>;
   /** Connections that an entry with these `except` rooms must not be shown to. */
   excluded(except: readonly string[]): ReadonlySet<string>;
@@ -166,6 +168,7 @@ export class NodeStream {
       const now = member.feed.handleDelivered(last.offset, !large && member.connection.takesMore);
       if (!now) {
         if (!member.feed.live) member.proceedSoon();
+        if (!member.feed.live && !large) this.host.meter?.limitHit("connection_buffer");
         continue;
       }
       // A member may have joined at a head that this node had not reached: what lies in front is not for it.
@@ -308,6 +311,7 @@ export class Member {
           this.#sendParts(output.entry, output.from, output.until);
           break;
         case "gap":
+          this.stream.host.meter?.gap(output.reason);
           // In the new epoch the client would take the gap for one that it knows.
           this.announce({ offset: output.from }, output.reason === "reset" ? "" : output.epoch);
           this.connection.queue(
@@ -378,13 +382,11 @@ function isLarge(entry: { readonly payload: string }, chunkCharacters: number): 
 }
 
 function joinEntries(entries: readonly Entry[]): string {
-  const [first] = entries;
-  if (first !== undefined && entries.length === 1) return entryText(first);
-  return entries.map(entryText).join(",");
+  return entries.length === 1 ? entryText(entries[0] as Entry) : entries.map(entryText).join(",");
 }
 
 /** Entries that arrived early are held up to here; the rest is fetched again when its turn comes. */
-const heldEntriesLimit = 1_024;
+export const heldEntriesLimit = 1_024;
 /** Empty pages in a row after which the next read waits. */
 const emptyReadsMax = 3;
 /**

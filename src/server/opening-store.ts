@@ -5,6 +5,7 @@
 
 import { DeliveryError } from "../protocol/errors.ts";
 import type { Durability, Store } from "../store/port.ts";
+import type { Meter } from "./meter.ts";
 
 export class OpeningStore implements Store {
   readonly durability: Durability;
@@ -14,9 +15,11 @@ export class OpeningStore implements Store {
   #failure: unknown;
   #waiting: (() => void)[] = [];
   #listener: Parameters<Store["onCommitted"]>[0] | undefined;
+  readonly #meter: Meter | undefined;
 
-  constructor(opening: Promise<Store>, durability: Durability) {
+  constructor(opening: Promise<Store>, durability: Durability, meter?: Meter) {
     this.durability = durability;
+    this.#meter = meter;
     this.ready = opening.then(
       (store) => this.#opened(store),
       (error: unknown) => this.#failed(error),
@@ -34,7 +37,10 @@ export class OpeningStore implements Store {
     this.#store?.follow();
   }
 
-  append: Store["append"] = (request) => this.#call((store) => store.append(request));
+  append: Store["append"] = (request) => {
+    const appended = this.#call((store) => store.append(request));
+    return this.#meter === undefined ? appended : timed(appended, this.#meter);
+  };
   read: Store["read"] = (request) => this.#call((store) => store.read(request));
   heads: Store["heads"] = (keys) => this.#call((store) => store.heads(keys));
   openSession: Store["openSession"] = (request) => this.#call((store) => store.openSession(request));
@@ -62,7 +68,11 @@ export class OpeningStore implements Store {
   }
 
   #call<T>(operation: (store: Store) => Promise<T>): Promise<T> {
-    if (this.#store !== undefined) return operation(this.#store);
+    if (this.#store !== undefined) {
+      const result = operation(this.#store);
+      if (this.#meter !== undefined) result.catch(this.#noteBusy);
+      return result;
+    }
     if (this.#failure !== undefined) {
       return Promise.reject(new DeliveryError("store_unavailable", { cause: this.#failure }));
     }
@@ -73,6 +83,11 @@ export class OpeningStore implements Store {
       });
     });
   }
+
+  readonly #noteBusy = (error: unknown) => {
+    if ((error as { code?: unknown } | undefined)?.code === "store_busy")
+      this.#meter?.limitHit("store_queue");
+  };
 
   #opened(store: Store): void {
     this.#store = store;
@@ -89,6 +104,15 @@ export class OpeningStore implements Store {
   #release(): void {
     for (const call of this.#waiting.splice(0)) call();
   }
+}
+
+/** Measures what was stored; what was not is counted where it is reported. */
+function timed<T>(appended: Promise<T>, meter: Meter): Promise<T> {
+  const startedAt = performance.now();
+  const measure = () => meter.appended(performance.now() - startedAt);
+  // Not awaited by the caller, whose continuation must not come a turn later than without a meter.
+  appended.then(measure, () => undefined);
+  return appended;
 }
 
 /** Opening takes milliseconds; this only bounds a start-up that never ends. */

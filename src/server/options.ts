@@ -2,6 +2,7 @@
 
 import type { Limits } from "../protocol/frames.ts";
 import type { Retention, Store } from "../store/port.ts";
+import type { Meter } from "./meter.ts";
 import type { Socket } from "./types.ts";
 
 export type DeliveryOptions = {
@@ -72,6 +73,8 @@ export type DeliveryOptions = {
   /** Writes that may wait for the store, by number and by characters. Defaults 100,000 and 64 Mi. */
   readonly storeQueueLimit?: number;
   readonly storeQueueBytesLimit?: number;
+  /** Is told what may be measured, as it happens. Default: nothing is measured. */
+  readonly meter?: Meter;
 };
 
 export type ResolvedOptions = {
@@ -95,6 +98,7 @@ export type ResolvedOptions = {
   readonly repliesLimit: number;
   readonly storeQueueLimit: number;
   readonly storeQueueBytesLimit: number;
+  readonly meter: Meter | undefined;
 };
 
 const hourMs = 3_600_000;
@@ -151,6 +155,7 @@ export function resolveOptions(options: DeliveryOptions, randomNode: () => strin
     repliesLimit: number("repliesLimit"),
     storeQueueLimit: number("storeQueueLimit"),
     storeQueueBytesLimit: number("storeQueueBytesLimit"),
+    meter: options.meter,
   });
 }
 
@@ -193,7 +198,7 @@ const numberDefaults = {
   storeQueueBytesLimit: { value: 64 * 1024 * 1024, least: 1024, most: 2 ** 34 },
 } as const satisfies Partial<Record<keyof DeliveryOptions, { value: number; least: number; most: number }>>;
 
-const otherNames = ["store", "node", "principal", "authorize", "showRooms", "retention"];
+const otherNames = ["store", "node", "principal", "authorize", "showRooms", "retention", "meter"];
 
 /** Every option there is; docs/OPTIONS.md has a row for each. */
 export const serverOptionNames: readonly string[] = [...Object.keys(numberDefaults), ...otherNames];

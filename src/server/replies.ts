@@ -4,6 +4,7 @@
  */
 
 import { DeliveryError } from "../protocol/errors.ts";
+import type { Meter } from "./meter.ts";
 
 /** Takes what the client replied, or the reason why it will not. */
 export type ReplyCallback = (error: Error | undefined, values: unknown[]) => void;
@@ -18,10 +19,16 @@ type Waiting = {
 export class Replies {
   readonly #processId: string;
   readonly #limit: number;
+  readonly #meter: Meter | undefined;
   readonly #waiting = new Map<string, Waiting>();
   #next = 1;
 
-  constructor(options: { readonly processId: string; readonly limit: number }) {
+  constructor(options: {
+    readonly processId: string;
+    readonly limit: number;
+    readonly meter?: Meter | undefined;
+  }) {
+    this.#meter = options.meter;
     this.#processId = options.processId;
     this.#limit = options.limit;
   }
@@ -40,6 +47,7 @@ export class Replies {
         : setTimeout(() => this.#giveUp(request, new Error("operation has timed out")), timeoutMs);
     this.#waiting.set(request, { callback, session, timer });
     if (this.#waiting.size > this.#limit) {
+      this.#meter?.limitHit("replies");
       for (const oldest of this.#waiting.keys()) {
         this.#giveUp(oldest, new DeliveryError("reply_timeout", { detail: "too many callbacks wait" }));
         break;
