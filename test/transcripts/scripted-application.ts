@@ -19,7 +19,8 @@ export class ScriptedApplication {
 
   serve(node: ScriptedNode, socket: Socket): void {
     const { page = "a client", rooms = [] } = socket.handshake.auth as { page?: string; rooms?: string[] };
-    this.pageOfSession.set(socket.id, page);
+    // A copy of a page comes with the session of the page.
+    if (!this.pageOfSession.has(socket.id)) this.pageOfSession.set(socket.id, page);
     for (const room of rooms) void socket.join(room);
     type Acknowledge = ((...values: unknown[]) => void) | undefined;
     socket.on("do", async (id: string, steps: string, padding: unknown, acknowledge: Acknowledge) => {
@@ -60,6 +61,7 @@ export class ScriptedApplication {
     // Once more in the very moment in which the first one is refused.
     else if (verb === "insist") await leaving(socket, what).catch(() => leaving(socket, what));
     else if (verb === "publish") await publish(node, { room: what, id: entry });
+    else if (verb === "emit") node.server?.to(what).emit("note", entry, "");
     else if (verb === "sleep") await new Promise((resolve) => void setTimeout(resolve, Number(what)));
     else if (verb === "fail") throw Object.assign(new Error(what), { code: what });
     else if (verb === "retry" && !this.#retried.has(id)) {

@@ -6,6 +6,7 @@ import type { ScriptedWorld } from "./scripted-world.ts";
 export class WorldWords {
   readonly #world: ScriptedWorld;
   readonly #emits = new Map<string, string>();
+  readonly #runs = new Map<string, string>();
   readonly #epochs = new Map<string, number>();
 
   constructor(world: ScriptedWorld) {
@@ -40,6 +41,7 @@ export class WorldWords {
       case "refused":
         return `${fact.page} is refused: ${fact.code}`;
       case "run":
+        this.#runs.set(`${fact.session} ${fact.sequence}`, fact.id);
         return `${fact.node} runs ${fact.id} of ${this.#page(fact.session)}`;
       case "ran":
         return fact.how === "done" ? "" : `${fact.node} fails in ${fact.id}: ${fact.how}`;
@@ -78,8 +80,9 @@ export class WorldWords {
       case "appended":
         return `store has ${fact.id} as ${this.#room(fact.stream)} ${fact.offset}`;
       case "recorded": {
-        const page = this.#page(fact.session);
-        const id = this.#emits.get(`${page} ${fact.sequence}`) ?? `event ${fact.sequence}`;
+        const { session, sequence } = fact;
+        const emitted = this.#emits.get(`${this.#page(session)} ${sequence}`);
+        const id = this.#runs.get(`${session} ${sequence}`) ?? emitted ?? `event ${sequence}`;
         return `store has the outcome of ${id}: ${fact.status}`;
       }
       case "resumed": {
