@@ -3,8 +3,8 @@
  * run sim -- --seed S` runs one of them and prints its whole history; with `--less TEXT` what is left of it
  * (see `less.ts`), with `--shrink` its story. The last line is JSON: `seeds`, `events`, `violations`,
  * `virtualHours`. Exit code 1 when a guarantee is broken. `npm run sim -- --mutants [NAME]` runs deliberate
- * faults instead; exit code 1 when the checkers miss one. `npm run sim -- --model [--wide]` explores the model
- * of resume and fencing.
+ * faults instead; exit code 1 when the checkers miss one. `npm run sim -- --model [--wide]` explores the
+ * model of resume and fencing.
  */
 
 import { execFileSync } from "node:child_process";

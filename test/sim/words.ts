@@ -67,7 +67,10 @@ export class Words {
       case "copied":
         return `${page} is duplicated as ${fact.seat}`;
       case "connect":
-        return `${page} is connected, ${fact.resumed ? "goes on with its" : "new"} session, generation ${fact.generation}`;
+        return (
+          `${page} is connected, ${fact.resumed ? "goes on with its" : "new"} session, ` +
+          `generation ${fact.generation}`
+        );
       case "disconnect":
         return `${page} notices that its connection is gone: ${fact.reason}`;
       case "emit":
@@ -75,13 +78,19 @@ export class Words {
         return `${page} emits ${fact.id} as sequence ${fact.sequence}: ${fact.plan}`;
       case "renumbered":
         this.#events.set(`${page} ${fact.to}`, this.#event(page, fact.from));
-        return `${page} gives ${this.#event(page, fact.from)} the sequence ${fact.to} instead of ${fact.from}`;
+        return `${page} gives ${this.#event(page, fact.to)} the sequence ${fact.to}, not ${fact.from}`;
       case "settled":
-        return `${page} sees the end of ${this.#event(page, fact.sequence)}: ${fact.error || fact.value || "done"}`;
+        return (
+          `${page} sees the end of ${this.#event(page, fact.sequence)}: ` +
+          (fact.error || fact.value || "done")
+        );
       case "shown":
         return `${page} is shown ${fact.id} (${this.#room(fact.stream)} ${fact.offset})`;
       case "gap":
-        return `${page} is told of a gap (${fact.reason}): ${this.#room(fact.stream)} ${fact.from} to ${fact.to}`;
+        return (
+          `${page} is told of a gap (${fact.reason}): ` +
+          `${this.#room(fact.stream)} ${fact.from} to ${fact.to}`
+        );
       case "refused":
         return `${page} is refused: ${fact.code} ${fact.detail ?? ""}`.trimEnd();
       default:
@@ -100,9 +109,15 @@ export class Words {
       case "recorded":
         return `store: outcome of ${this.#event(fact.session, fact.sequence)}: ${fact.status}`;
       case "resumed":
-        return `store: session of ${this.#session(fact.session)} resumed at ${fact.node.slice(0, 3)}, generation ${fact.generation}`;
+        return (
+          `store: session of ${this.#session(fact.session)} resumed at ${fact.node.slice(0, 3)}, ` +
+          `generation ${fact.generation}`
+        );
       case "joined":
-        return `store: ${this.#session(fact.session)} joins ${fact.room} behind ${fact.base}${fact.consumer && ` as ${fact.consumer}`}`;
+        return (
+          `store: ${this.#session(fact.session)} joins ${fact.room} behind ${fact.base}` +
+          (fact.consumer === "" ? "" : ` as ${fact.consumer}`)
+        );
       case "left":
         return `store: ${this.#session(fact.session)} leaves ${fact.room}`;
       case "ended":
