@@ -34,14 +34,29 @@ export type Claimed = {
   readonly low: number;
   /** The highest sequence of which anything is known; 0 when there is none. */
   readonly last: number;
+  /** The generation in which another life of the client took the session over last; 0 before that. */
+  readonly takenOver: number;
+  /** The first of the takeovers since the client was heard last; it counts while it is above `heard`. */
+  readonly contested: number;
+};
+
+/** A session of which nothing is known. */
+export const unclaimed: Claimed = {
+  holder: undefined,
+  heard: 0,
+  low: 0,
+  last: 0,
+  takenOver: 0,
+  contested: 0,
 };
 
 /**
  * Decides whether a client may go on with a session.
  *
  * - `late`: the client itself has given this connection up for a newer one.
- * - `copy`: the session has gone on without this copy of its client. Either another life of the client has
- *   been heard since, or the copy would use sequences again that have had other events.
+ * - `copy`: the session has gone on without this copy of its client. Another life of the client has been
+ *   heard since; or the copy has taken the session from another one and has lost it again, neither being
+ *   heard; or it would use sequences again that have had other events.
  *
  * What counts is what the client has said, not what it has resumed: a resume whose welcome was lost has
  * changed nothing, and must not cost a page that was reloaded at that moment its session.
@@ -51,15 +66,36 @@ export function judge(claimed: Claimed, claim: Claim): "goes on" | "copy" | "lat
   if (holder !== undefined && claimed.holder !== undefined) {
     if (holder.instance === claimed.holder.instance) {
       if (holder.attempt <= claimed.holder.attempt) return "late";
-    } else if (holder.generation < claimed.heard) return "copy";
+    } else if (holder.generation < claimed.heard || hadItsTurn(claimed, holder)) return "copy";
   }
   return claim.low >= claimed.low && claim.next > claimed.last ? "goes on" : "copy";
 }
 
 /**
- * Whether another life of the client takes the session over. What the one before it had begun and not
- * recorded is no longer part of the session then, because the next one numbers its own events alike.
+ * What a resume in `generation` makes of the takeovers. What the life before had begun and not recorded is no
+ * longer part of the session after one, because the next life numbers its own events alike.
  */
-export function changesHands(claimed: Claimed["holder"], holder: Holder | undefined): boolean {
-  return holder !== undefined && claimed !== undefined && holder.instance !== claimed.instance;
+export function takeover(
+  claimed: Omit<Claimed, "low" | "last">,
+  holder: Holder | undefined,
+  generation: number,
+): Pick<Claimed, "takenOver" | "contested"> {
+  const { takenOver, contested, heard } = claimed;
+  const changesHands =
+    holder !== undefined && claimed.holder !== undefined && holder.instance !== claimed.holder.instance;
+  if (!changesHands) return { takenOver, contested };
+  return { takenOver: generation, contested: contested > heard ? contested : generation };
 }
+
+/**
+ * Without this, several copies behind slow links would take the session from each other for ever, each before
+ * the other's first word arrives. The same pattern comes of a page that is reloaded while welcomes are lost,
+ * hence the patience.
+ */
+function hadItsTurn({ contested, heard, takenOver }: Claimed, { generation }: Holder): boolean {
+  const isContested = contested > heard && takenOver - contested >= contestGenerations;
+  return isContested && contested <= generation && generation < takenOver;
+}
+
+/** So many generations may pass without a word of the client before its copies stop taking turns. */
+const contestGenerations = 16;

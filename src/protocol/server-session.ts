@@ -17,7 +17,7 @@
 
 import { errorCatalogue } from "./errors.ts";
 import { chunkCharactersMin, type ClientFrame, decodeClientFrame } from "./frames.ts";
-import { judge, type Limits, parseJson, serverFrame } from "./frames.ts";
+import { judge, type Limits, parseJson, serverFrame, unclaimed } from "./frames.ts";
 import {
   beginAgain,
   type InboxOutcome,
@@ -90,7 +90,7 @@ export class ServerSession {
 
   /** False for an old copy of the client's state: its next events would be taken for duplicates of others. */
   continues(hello: { readonly low: number; readonly next: number }): boolean {
-    return judge({ ...this.extent, holder: undefined, heard: 0 }, hello) === "goes on";
+    return judge({ ...unclaimed, ...this.extent }, hello) === "goes on";
   }
 
   /** Returns what the welcome has to say of the inbox. */

@@ -1,6 +1,6 @@
 /** Which life of a client holds a session, as far as this process knows; the store decides between them. */
 
-import { type Claim, type Claimed, type Holder, judge } from "../protocol/holder.ts";
+import { type Claim, type Claimed, type Holder, judge, unclaimed } from "../protocol/holder.ts";
 
 export class SessionHolder {
   #current: Holder | undefined;
@@ -30,6 +30,6 @@ export class SessionHolder {
 
   /** `extent`: what this process knows of the inbox, which may be more than the store does. */
   judge(claim: Claim, extent: Pick<Claimed, "low" | "last">): ReturnType<typeof judge> {
-    return judge({ ...extent, holder: this.#current, heard: this.#heard }, claim);
+    return judge({ ...unclaimed, ...extent, holder: this.#current, heard: this.#heard }, claim);
   }
 }

@@ -1,6 +1,6 @@
 /** Sessions in memory: memberships, inbox, uploads and idempotency keys hang from their session. */
 
-import { changesHands, type Claimed } from "../protocol/holder.ts";
+import { type Claimed, takeover } from "../protocol/holder.ts";
 import { roomKey } from "../protocol/stream-key.ts";
 import { memoryCost } from "./memory-budget.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
@@ -31,6 +31,8 @@ export type MemorySession = {
   heard: number;
   /** The generation in which another life of the client took it over last. */
   takenOver: number;
+  /** The first of the takeovers since the client was heard last. */
+  contested: number;
   data: string;
   expiresAt: number;
   inboxLow: number;
@@ -64,10 +66,10 @@ export class MemorySessions {
 
   /** What a claim to the session is judged by. */
   claimed(session: MemorySession): Claimed {
-    const { holder, heard, inboxLow } = session;
+    const { holder, heard, inboxLow, takenOver, contested } = session;
     const keyed = this.#keys.lastOf(session.opened.session);
     const last = Math.max(0, keyed, ...session.outcomes.keys(), ...session.uploads.keys());
-    return { holder, heard, low: inboxLow, last };
+    return { holder, heard, low: inboxLow, last, takenOver, contested };
   }
 
   /** Returns undefined when the id is taken. */
@@ -81,6 +83,7 @@ export class MemorySessions {
       // Whoever opens a session is heard from the beginning.
       heard: 1,
       takenOver: 0,
+      contested: 0,
       data: request.data,
       expiresAt: request.expiresAt,
       inboxLow: 0,
@@ -98,7 +101,7 @@ export class MemorySessions {
     const { node: previousNode, generation: previousGeneration } = session;
     const { holder } = request.claim;
     session.generation = Math.max(session.generation, holder?.generation ?? 0) + 1;
-    if (changesHands(session.holder, holder)) session.takenOver = session.generation;
+    Object.assign(session, takeover(session, holder, session.generation));
     session.holder = holderOf(holder);
     session.node = request.node;
     session.expiresAt = request.expiresAt;

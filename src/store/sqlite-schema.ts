@@ -59,7 +59,7 @@ function assertNotNewer(found: number): void {
  *   log.
  * - `sessions.holder` and `attempt` name the client that resumed or opened it last, `taken_over` the
  *   generation in which another life of the client did. `inboxes.heard` is the last generation in which the
- *   client has said anything.
+ *   client has said anything; `contested` the first takeover since.
  * - `application_keys` are those with sequence 0, or of a session that is not known; they are forgotten by
  *   age. `session_keys` are forgotten with the outcomes of their session.
  */
@@ -171,6 +171,7 @@ const migrations: readonly string[] = [
   ALTER TABLE sessions ADD COLUMN holder TEXT;
   ALTER TABLE sessions ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN taken_over INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN contested INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE inboxes ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
   `,
 ];

@@ -1,6 +1,6 @@
 /** Sessions in SQLite: opening, resuming, the fence, forgetting. Rows are cached as those of streams are. */
 
-import { changesHands, type Claimed } from "../protocol/holder.ts";
+import { type Claimed, takeover } from "../protocol/holder.ts";
 import { roomKey } from "../protocol/stream-key.ts";
 import type { Fence, OpenRequest, ResumeRequest, SessionPeek } from "./port.ts";
 import { allRows, asNumber, asText, firstRow, prepareAll } from "./sqlite-database.ts";
@@ -19,6 +19,8 @@ export type SessionRow = {
   heard: number;
   /** The generation in which another life of the client took it over last. */
   takenOver: number;
+  /** The first of the takeovers since the client was heard last. */
+  contested: number;
   /** The client has confirmed every outcome below it. */
   inboxLow: number;
   /** Outcomes below it are deleted; never above `inboxLow`. */
@@ -53,7 +55,8 @@ export class SqliteSessions {
       node: asText(cells[6]),
       holder: cells[7] == null ? undefined : { instance: asText(cells[7]), attempt: asNumber(cells[8]) },
       takenOver: asNumber(cells[9]),
-      heard: asNumber(cells[10]),
+      contested: asNumber(cells[10]),
+      heard: asNumber(cells[11]),
     };
     this.#bySession.set(session, row);
     return row;
@@ -100,7 +103,8 @@ export class SqliteSessions {
   /** What a claim to the session is judged by. */
   claimed(row: SessionRow): Claimed {
     const last = asNumber(firstRow(this.#statements.last, row.id, row.id, row.id)?.[0]);
-    return { holder: row.holder, heard: row.heard, low: row.inboxLow, last };
+    const { holder, heard, inboxLow, takenOver, contested } = row;
+    return { holder, heard, low: inboxLow, last, takenOver, contested };
   }
 
   /** Raises the generation and names the new holder. */
@@ -108,11 +112,11 @@ export class SqliteSessions {
     const { holder } = claim;
     row.generation = Math.max(row.generation, holder?.generation ?? 0) + 1;
     row.node = node;
-    if (changesHands(row.holder, holder)) row.takenOver = row.generation;
+    Object.assign(row, takeover(row, holder, row.generation));
     row.holder = holder;
     const { instance = null, attempt = 0 } = holder ?? {};
-    const { generation, takenOver, id } = row;
-    this.#statements.take.run(generation, node, expiresAt, instance, attempt, takenOver, id);
+    const { generation, takenOver, contested, id } = row;
+    this.#statements.take.run(generation, node, expiresAt, instance, attempt, takenOver, contested, id);
   }
 
   heard(row: SessionRow, generation: number): void {
@@ -185,7 +189,7 @@ function prepareStatements(database: Database) {
   return prepareAll(database, {
     find: `SELECT s.id, s.namespace, s.generation, i.low, i.forgotten,
              EXISTS (SELECT 1 FROM chunks c WHERE c.session = s.id), s.node,
-             s.holder, s.attempt, s.taken_over, i.heard
+             s.holder, s.attempt, s.taken_over, s.contested, i.heard
            FROM sessions s JOIN inboxes i ON i.session = s.id WHERE s.session = ?`,
     create: `INSERT INTO sessions
                (session, token_digest, namespace, principal, generation, node, expires_at, data, holder, attempt)
@@ -197,7 +201,7 @@ function prepareStatements(database: Database) {
                       coalesce((SELECT max(sequence) FROM chunks WHERE session = ?), 0),
                       coalesce((SELECT max(sequence) FROM session_keys WHERE session = ?), 0))`,
     take: `UPDATE sessions SET generation = ?, node = ?, expires_at = ?,
-             holder = ?, attempt = ?, taken_over = ? WHERE id = ?`,
+             holder = ?, attempt = ?, taken_over = ?, contested = ? WHERE id = ?`,
     saveData: "UPDATE sessions SET data = ? WHERE id = ?",
     touch: "UPDATE sessions SET expires_at = ? WHERE session = ?",
     expired: "SELECT session FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",

@@ -23,6 +23,7 @@ class Runs {
   readonly #counts = new Map<string, number>();
   readonly #holders = new Map<string, { readonly node: string; readonly since: number }>();
   readonly #underWay = new Set<string>();
+  #copied = false;
 
   constructor(report: Report, emitted: readonly Emitted[]) {
     this.#report = report;
@@ -30,6 +31,7 @@ class Runs {
   }
 
   read(fact: Fact, at: number): void {
+    if (fact.kind === "copied") this.#copied = true;
     if (fact.kind === "resumed") this.#holders.set(fact.session, { node: fact.node.slice(0, 3), since: at });
     if (fact.kind === "recorded") this.#recorded.add(`${fact.session} ${fact.sequence}`);
     if (fact.kind === "ran") this.#underWay.delete(`${fact.node} ${fact.session} ${fact.sequence}`);
@@ -62,14 +64,17 @@ class Runs {
     }
     if (this.#recorded.has(name)) this.#report("G1", `${id} ran again after its outcome was recorded`);
     const known = this.#started.get(name);
-    if (known !== undefined && known !== id)
+    // What a page has begun that then loses its session to a copy of it is not recorded, and the copy numbers
+    // its own events alike.
+    if (known !== undefined && known !== id && !this.#copied)
       this.#report("G1", `sequence ${sequence} ran as ${known} and as ${id}`);
     if (known !== undefined) return;
     this.#started.set(name, id);
     if (emit?.plan.includes(" aside") === true) return;
-    const before = this.#last.get(session) ?? 0;
+    const line = this.#copied ? `${session} ${emit?.page ?? ""}` : session;
+    const before = this.#last.get(line) ?? 0;
     if (sequence < before) this.#report("G1", `${id} (sequence ${sequence}) ran after sequence ${before}`);
-    this.#last.set(session, Math.max(before, sequence));
+    this.#last.set(line, Math.max(before, sequence));
   }
 }
 
