@@ -1,6 +1,7 @@
 /** The verdict over a run, from its history alone. */
 
 import { checkAnswers } from "./check-answers.ts";
+import { checkAuthorization } from "./check-authorization.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
 import { checkEffects } from "./check-effects.ts";
@@ -47,6 +48,7 @@ export function check(evidence: Evidence): Violation[] {
     else
       checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
     checkSessions(history, report);
+    checkAuthorization(history, report);
   }
   checkBounds(evidence, report);
   return violations;
