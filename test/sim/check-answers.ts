@@ -36,6 +36,8 @@ class Answers {
    */
   readonly #closed = new Set<string>();
   readonly #down = new Set<string>();
+  /** The store went back in time after they were asked: the question may be lost, or who was asked. */
+  readonly #mayBeLost = new Set<string>();
   readonly #sessions = new Map<string, string>();
 
   constructor({ mayEvict, mayForget }: AnswerEvidence, report: Report) {
@@ -61,6 +63,9 @@ class Answers {
       case "node":
         if (fact.what !== "start") this.#down.add(fact.node);
         return;
+      case "rewound":
+        for (const id of this.#asked.keys()) this.#mayBeLost.add(id);
+        return;
       case "connect":
         this.#sessions.set(fact.page, fact.session);
         return;
@@ -81,7 +86,7 @@ class Answers {
     const connected = new Set<string>();
     for (const [page, session] of this.#sessions) if (livePages.has(page)) connected.add(session);
     for (const { id, node, session, timeoutMs } of this.#asked.values()) {
-      if (this.#answered.has(id) || this.#down.has(node)) continue;
+      if (this.#answered.has(id) || this.#down.has(node) || this.#mayBeLost.has(id)) continue;
       const isHere = connected.has(session) && (this.#holders.get(session) ?? node) === node;
       if (timeoutMs > 0 || isHere) this.#report("G4", `${node} asked ${id} and never heard of it again`);
     }
@@ -102,12 +107,12 @@ class Answers {
     } else if (!this.#allows(question, error)) this.#report("G4", `${id} was given up with ${error}`);
   }
 
-  #allows({ session, timeoutMs }: Asked, error: string): boolean {
+  #allows({ id, session, timeoutMs }: Asked, error: string): boolean {
     switch (error) {
       case "operation has timed out":
         return timeoutMs > 0;
       case "stale_generation":
-        return this.#holders.has(session);
+        return this.#holders.has(session) || this.#mayBeLost.has(id);
       case "session_closed":
         this.#closed.add(session);
         return true;

@@ -4,6 +4,7 @@ import { roomKey, namespaceKey } from "../../src/protocol/stream-key.ts";
 import type { Report } from "./checkers.ts";
 import type { Emitted } from "./check-outcomes.ts";
 import type { Fact, History } from "./history.ts";
+import { keptAppends } from "./rewound-store.ts";
 
 export type EffectEvidence = {
   readonly history: History;
@@ -19,7 +20,8 @@ export function checkEffects(evidence: EffectEvidence, report: Report): void {
   const appended = history.of("appended");
   checkReceipts(history, appended, report);
   // What a page had not sent yet is sent by each of its copies, in a session of its own.
-  if (history.of("copied").length === 0) checkOnce(evidence, appended, report);
+  const kept = keptAppends(history);
+  if (history.of("copied").length === 0) checkOnce(evidence, kept, report);
   const stored = new Map<string, Appended[]>();
   for (const entry of appended) stored.set(entry.id, [...(stored.get(entry.id) ?? []), entry]);
   const sessions = new Map(history.of("run").map(({ id, session }) => [id, session]));
@@ -33,7 +35,8 @@ export function checkEffects(evidence: EffectEvidence, report: Report): void {
         report("G5", `${id} (${plan}) succeeded without ${id}#${part} in ${missing}`);
       if (found.some(({ key }) => !keys.includes(key))) report("G5", `${id}#${part} went astray`);
     }
-    checkOrder(stored.get(`${id}#0`) ?? [], stored.get(`${id}#1`) ?? [], report);
+    const part = (name: string) => kept.filter((entry) => entry.id === name);
+    checkOrder(part(`${id}#0`), part(`${id}#1`), report);
   }
 }
 
@@ -68,13 +71,12 @@ function checkOrder(first: readonly Appended[], second: readonly Appended[], rep
 
 /** What a receipt names is there at that moment, and is what was published. */
 function checkReceipts(history: History, appended: readonly Appended[], report: Report): void {
-  const entries = new Map(
-    appended.map((entry) => [`${entry.stream}:${entry.epoch}:${entry.offset}`, entry.id]),
+  const entries = new Set(
+    appended.map((entry) => `${entry.stream}:${entry.epoch}:${entry.offset} ${entry.id}`),
   );
   for (const { id, stream, epoch, offset } of history.of("receipt")) {
-    const found = entries.get(`${stream}:${epoch}:${offset}`);
-    if (found !== id)
-      report("G2", `the receipt of ${id} names ${stream}:${offset}, which is ${found ?? "nothing"}`);
+    if (!entries.has(`${stream}:${epoch}:${offset} ${id}`))
+      report("G2", `the receipt of ${id} names ${stream}:${offset}, which is something else`);
   }
   for (const { id, error } of history.of("unpublished")) {
     if (!publishErrors.has(error)) report("G2", `${id} was not published: ${error}`);

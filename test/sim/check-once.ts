@@ -7,14 +7,21 @@ import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
 
 export function checkKeys(history: History, report: Report): void {
-  const stored = new Map<string, { readonly id: string; readonly place: string }>();
+  const stored = new Map<string, { readonly id: string; readonly place: string; readonly at: number }>();
   const first = new Set<string>();
-  for (const { fact } of history.lines) {
+  for (const { at, fact } of history.lines) {
+    if (fact.kind === "rewound") {
+      for (const [key, entry] of stored) {
+        if (entry.at <= fact.to) continue;
+        stored.delete(key);
+        first.delete(key);
+      }
+    }
     if (fact.kind === "appended" && /^k\d+x?$/.test(fact.id)) {
       const key = `order-${/\d+/.exec(fact.id)?.[0] ?? ""}`;
       const before = stored.get(key);
       if (before !== undefined) report("G5", `${key} was stored as ${before.id} and as ${fact.id}`);
-      stored.set(key, { id: fact.id, place: `${fact.stream}:${fact.offset}` });
+      stored.set(key, { id: fact.id, place: `${fact.stream}:${fact.offset}`, at });
     }
     if (fact.kind === "ordered") checkOrdered(fact, stored.get(fact.key), first, report);
   }

@@ -16,7 +16,8 @@ type Run = Extract<Fact, { kind: "run" }>;
 class Runs {
   readonly #report: Report;
   readonly #events: ReadonlyMap<string, Emitted>;
-  readonly #recorded = new Set<string>();
+  /** When. */
+  readonly #recorded = new Map<string, number>();
   /** Which event a sequence of a session was when it ran first. */
   readonly #started = new Map<string, string>();
   readonly #last = new Map<string, number>();
@@ -33,7 +34,8 @@ class Runs {
   read(fact: Fact, at: number): void {
     if (fact.kind === "copied") this.#copied = true;
     if (fact.kind === "resumed") this.#holders.set(fact.session, { node: fact.node.slice(0, 3), since: at });
-    if (fact.kind === "recorded") this.#recorded.add(`${fact.session} ${fact.sequence}`);
+    if (fact.kind === "recorded") this.#recorded.set(`${fact.session} ${fact.sequence}`, at);
+    if (fact.kind === "rewound") this.#rewound(fact.to);
     if (fact.kind === "ran") this.#underWay.delete(`${fact.node} ${fact.session} ${fact.sequence}`);
     if (fact.kind === "run") this.#run(fact, at);
   }
@@ -45,6 +47,11 @@ class Runs {
     if (end?.error === "" && count < leastRuns(plan))
       this.#report("G1", `${id} (${plan}) succeeded and ran ${count} times`);
     if (plan.startsWith("nobody") && count > 0) this.#report("G1", `${id} (${plan}) ran`);
+  }
+
+  /** An outcome that the store has lost is no reason not to run. */
+  #rewound(to: number): void {
+    for (const [name, at] of this.#recorded) if (at > to) this.#recorded.delete(name);
   }
 
   #run({ node, session, sequence, id }: Run, at: number): void {

@@ -4,7 +4,7 @@
  */
 
 import { namespaceKey, roomKey } from "../../src/protocol/stream-key.ts";
-import type { Fact } from "./history.ts";
+import type { Fact, History } from "./history.ts";
 
 export type Version = Extract<Fact, { kind: "appended" }> & {
   readonly at: number;
@@ -21,6 +21,17 @@ export type Rewind = {
   /** By stream: the head before, where that is not the head any more. */
   readonly headsBefore: ReadonlyMap<number, number>;
 };
+
+/** What was appended and is not lost at the end. */
+export function keptAppends(history: History): Extract<Fact, { kind: "appended" }>[] {
+  const kept: { readonly at: number; readonly fact: Extract<Fact, { kind: "appended" }> }[] = [];
+  for (const { at, fact } of history.lines) {
+    if (fact.kind === "appended") kept.push({ at, fact });
+    if (fact.kind !== "rewound") continue;
+    while ((kept.at(-1)?.at ?? 0) > fact.to) kept.pop();
+  }
+  return kept.map(({ fact }) => fact);
+}
 
 export class RewoundStore {
   readonly rewinds: Rewind[] = [];
