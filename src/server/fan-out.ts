@@ -98,6 +98,7 @@ export class FanOut implements StreamHost {
     const member = new Member({
       connection,
       session: session.id,
+      memberships: session.memberships,
       stream,
       epoch,
       sent: offset,
@@ -130,11 +131,6 @@ export class FanOut implements StreamHost {
       for (const id of this.#adapter().rooms.get(room) ?? []) sessions.add(id);
     }
     return sessions;
-  }
-
-  excludes(session: string, except: readonly string[]): boolean {
-    const { memberships } = this.#findSession(session) ?? {};
-    return except.some((room) => room === session || memberships?.has(room) === true);
   }
 
   deliverStock(room: string, entry: CommittedEntry): void {

@@ -21,8 +21,6 @@ export type StreamHost = {
   read(stream: number, after: number): Promise<Page>;
   /** Connections that an entry with these `except` rooms must not be shown to. */
   excluded(except: readonly string[]): ReadonlySet<string>;
-  /** Whether the session is in any of these rooms, connected or not. */
-  excludes(session: string, except: readonly string[]): boolean;
   /** Delivers to stock clients, in the stream's order. */
   deliverStock(room: string, entry: CommittedEntry): void;
   released(stream: NodeStream): void;
@@ -160,6 +158,7 @@ export class NodeStream {
     if (this.members.size === 0) return;
     const large = entries.some((entry) => isLarge(entry, this.host.chunkCharacters));
     const excluded = this.#excludedSessions(entries);
+    const frame = () => serverFrame.entries(this.id, entries.map(entryText).join(","));
     let packet: SharedPacket | undefined;
     for (const member of this.members) {
       if (!member.feed.live) continue;
@@ -177,7 +176,7 @@ export class NodeStream {
       member.announce(ahead[0] as CommittedEntry);
       if (isAhead || excluded?.has(member.session) === true) member.write(ahead);
       else {
-        packet ??= new SharedPacket(this.host.namespace, serverFrame.entries(this.id, joinEntries(entries)));
+        packet ??= new SharedPacket(this.host.namespace, frame());
         member.connection.writeShared(packet);
       }
       // An entry of this node's own that stood behind a hole comes out live, long after its publisher began
@@ -210,6 +209,8 @@ export class Member {
   announced: boolean;
   /** Frames that must come after the entry with this offset. */
   readonly waiters: { readonly offset: number; readonly release: () => void }[] = [];
+  /** The session's rooms by name, as they are at delivery, and still when the session is about to end. */
+  readonly #memberships: ReadonlyMap<string, unknown>;
   #detached = false;
   /** Pages in a row that brought nothing. */
   #emptyReads = 0;
@@ -217,6 +218,7 @@ export class Member {
   constructor(options: {
     readonly connection: Connection;
     readonly session: string;
+    readonly memberships: ReadonlyMap<string, unknown>;
     readonly stream: NodeStream;
     readonly epoch: string;
     readonly sent: number;
@@ -228,6 +230,7 @@ export class Member {
   }) {
     this.connection = options.connection;
     this.session = options.session;
+    this.#memberships = options.memberships;
     this.stream = options.stream;
     this.room = options.shownRoom;
     this.consumer = options.consumer;
@@ -273,12 +276,10 @@ export class Member {
 
   /** Writes entries in a packet of their own; those that the session is excluded from only as an offset. */
   write(entries: readonly Entry[]): void {
-    const { host } = this.stream;
     let texts: string[] = [];
     let characters = 0;
     for (const entry of entries) {
-      const skipped = entry.except !== undefined && host.excludes(this.session, entry.except);
-      const text = skipped ? skipText(entry.offset) : entryText(entry);
+      const text = this.#textOf(entry);
       if (texts.length > 0 && characters + text.length > packetCharacters) {
         this.#writePacket(texts);
         texts = [];
@@ -350,10 +351,14 @@ export class Member {
     else setTimeout(() => this.proceedSoon(), readRetryMs).unref();
   }
 
+  #textOf(entry: Entry): string {
+    const isIn = (room: string) => room === this.session || this.#memberships.has(room);
+    return entry.except?.some(isIn) === true ? skipText(entry.offset) : entryText(entry);
+  }
+
   #sendParts(entry: Entry, from: number, until: number): void {
-    const { stream, connection, session } = this;
-    const skipped = entry.except !== undefined && stream.host.excludes(session, entry.except);
-    const text = skipped ? skipText(entry.offset) : entryText(entry);
+    const { stream, connection } = this;
+    const text = this.#textOf(entry);
     // A client that has more than there is has another text, and begins anew.
     let at = from < text.length ? from : 0;
     for (const end of cutText(text, stream.host.chunkCharacters, at).slice(1)) {
@@ -379,10 +384,6 @@ export class Member {
 
 function isLarge(entry: { readonly payload: string }, chunkCharacters: number): boolean {
   return entry.payload.length > chunkCharacters;
-}
-
-function joinEntries(entries: readonly Entry[]): string {
-  return entries.length === 1 ? entryText(entries[0] as Entry) : entries.map(entryText).join(",");
 }
 
 /** Entries that arrived early are held up to here; the rest is fetched again when its turn comes. */
