@@ -67,8 +67,8 @@ export function act(acting: Acting, id: string): void {
 /** Takes a room from sessions, or gives one to them. */
 function move({ io, history, node, random, rooms, alone }: Acting, room: string): void {
   const [first] = io.sockets.sockets.keys();
-  const whom = alone && random.chance(0.5) ? random.pick(rooms) : first;
-  if (whom === undefined) return;
+  const whom = random.chance(0.5) ? random.pick(rooms) : first;
+  if (whom === undefined || !alone) return;
   const leaves = random.chance(0.5);
   history.add({
     kind: "act",

@@ -78,7 +78,7 @@ class Record {
         this.#members.left(fact, at);
         return;
       case "ended":
-        this.#members.ended(fact.session, at);
+        this.#members.ended(fact.session);
         return;
       case "connect":
         this.#sessionOfPage.set(fact.page, fact.session);

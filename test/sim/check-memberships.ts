@@ -101,10 +101,11 @@ export class Memberships {
     if (stream !== undefined && last !== undefined) this.#end(last, stream, at);
   }
 
-  ended(session: string, at: number): void {
+  /** A process that holds a session which another has ended hears of it with its next write, and shows on. */
+  ended(session: string): void {
     for (const [stream, intervals] of this.of(session)) {
       const last = intervals.at(-1);
-      if (last !== undefined) this.#end(last, stream, at);
+      if (last !== undefined) this.#end(last, stream, Number.POSITIVE_INFINITY);
     }
   }
 

@@ -168,9 +168,9 @@ const endsAtClient: ReadonlySet<string> = new Set([
 function allowedErrors(plan: string): Set<string> {
   const allowed = new Set<string>();
   const [kind = ""] = plan.split(/[: ]/);
+  if (plan.includes(" deadline")) allowed.add("expired").add("operation has timed out");
   if (plan.includes(" oversize")) return allowed.add("event_too_large");
   if (plan.includes(" borderline")) allowed.add("event_too_large");
-  if (plan.includes(" deadline")) allowed.add("expired").add("operation has timed out");
   const certain = certainErrors[kind];
   if (kind === "bulky") allowed.add("reply_too_large");
   if (kind === "hang") allowed.add(plan.includes(" reply") ? "handler_timeout" : "");

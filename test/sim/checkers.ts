@@ -1,10 +1,10 @@
 /** The verdict over a run, from its history alone. */
 
 import { checkAnswers } from "./check-answers.ts";
-import { checkAuthorization } from "./check-authorization.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
 import { checkEffects } from "./check-effects.ts";
+import { checkLimits } from "./check-limits.ts";
 import { checkKeys, checkVolatile } from "./check-once.ts";
 import { checkOutcomes } from "./check-outcomes.ts";
 import { checkRewind } from "./check-rewind.ts";
@@ -48,9 +48,9 @@ export function check(evidence: Evidence): Violation[] {
     else
       checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
     checkSessions(history, report);
-    checkAuthorization(history, report);
   }
-  checkBounds(evidence, report);
+  checkLimits(history, world.plan, report);
+  checkRest(evidence, report);
   return violations;
 }
 
@@ -68,13 +68,16 @@ function describeUnsettled(world: World): string {
 }
 
 /** Once all is settled and confirmed, next to nothing is remembered. */
-function checkBounds({ figures, settled }: Evidence, report: Report): void {
+function checkRest({ figures, settled, world }: Evidence, report: Report): void {
   if (!settled) return;
+  const { suspendedSessionsLimit } = world.plan.delivery;
   for (const { node, figures: found } of figures) {
     if (found === undefined) {
       report("liveness", `${node} does not answer for its figures`);
       continue;
     }
+    if (found.suspendedSessions > suspendedSessionsLimit)
+      report("G7", `${node} keeps ${found.suspendedSessions} suspended sessions`);
     if (found.runningHandlers > 0) report("G7", `${node} has ${found.runningHandlers} handlers running`);
     // A session whose page has gone for good keeps what it last had, until it expires.
     const { inboxDepth, suspendedSessions } = found;

@@ -33,6 +33,8 @@ export type Fact =
       reason: string;
     }
   | { kind: "reset"; page: string }
+  // What a process says of its tables and of the store's, whenever it has changed.
+  | { kind: "figures"; node: string; figures: Sample }
   // Not taken by the client's outbox, which had so many events.
   | { kind: "untaken"; page: string; id: string; error: string; pending: number; characters: number }
   | { kind: "act"; node: string; what: "kick" | "ban" | "socketsLeave" | "socketsJoin"; detail: string }
@@ -95,6 +97,17 @@ export type Fact =
   // Whatever the store had committed after `to` is lost: so many operations.
   | { kind: "rewound"; to: number; renewed: boolean; lost: number }
   | { kind: "wrong"; what: string };
+
+export type Sample = {
+  readonly sessions: number;
+  readonly suspendedSessions: number;
+  readonly runningHandlers: number;
+  readonly inboxDepth: number;
+  readonly waitingReplies: number;
+  readonly storedSessions: number;
+  readonly outcomes: number;
+  readonly waitingOperations: number;
+};
 
 export type Line = { readonly at: number; readonly fact: Fact };
 

@@ -9,6 +9,7 @@ import { Less } from "./less.ts";
 import { Link, type LinkEnd } from "./network.ts";
 import { Page, type Place } from "./page.ts";
 import type { Plan } from "./plan.ts";
+import { sampleFigures } from "./samples.ts";
 import { SharedStore } from "./shared-store.ts";
 import { SimulatedEngine } from "./transports.ts";
 import type { Seeded } from "./seeded.ts";
@@ -135,6 +136,8 @@ export class World {
       server.bind(engine);
       node.server = server;
       node.engine = engine;
+      const everyMs = Math.max(1_000, plan.delivery.sweepIntervalMs);
+      sampleFigures({ io: server, node: name, history: this.history, everyMs });
       installApplication({
         io: server,
         node: name,
