@@ -1,6 +1,7 @@
 /** The verdict over a run, from its history alone. */
 
 import { checkAnswers } from "./check-answers.ts";
+import { checkAuthorization } from "./check-authorization.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
 import { checkEffects } from "./check-effects.ts";
@@ -30,6 +31,7 @@ export function check(evidence: Evidence): Violation[] {
   const report = (guarantee: string, what: string) => violations.push({ guarantee, what });
   const { history, world, settled } = evidence;
   for (const { what } of history.of("wrong")) report("uncaught", what);
+  for (const { node, page, what } of history.of("written")) report("G2", `${node} to ${page}: ${what}`);
   if (!settled) report("liveness", describeUnsettled(world));
   const { rooms, trims, delivery, usage } = world.plan;
   const pages = settled ? livePages(world) : [];
@@ -48,6 +50,7 @@ export function check(evidence: Evidence): Violation[] {
     else
       checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
     checkSessions(history, report);
+    checkAuthorization(history, report);
   }
   checkLimits(history, world.plan, report);
   checkRest(evidence, report);

@@ -96,6 +96,8 @@ export type Fact =
   | { kind: "trimmed"; stream: number; low: number }
   // Whatever the store had committed after `to` is lost: so many operations.
   | { kind: "rewound"; to: number; renewed: boolean; lost: number }
+  /** A node has written what the protocol does not allow. */
+  | { kind: "written"; node: string; page: string; what: string }
   | { kind: "wrong"; what: string };
 
 export type Sample = {

@@ -99,6 +99,8 @@ export type LinkTraits = {
 };
 
 export class Link {
+  /** Is told what the node writes, also when none of it arrives. */
+  watch: ((data: string) => void) | undefined;
   readonly toServer: Lane;
   readonly toClient: Lane;
 

@@ -90,6 +90,7 @@ class NodeTransport extends ServerTransport {
     const carried = packets.map(({ type, data }) => ({ type, ...(data === undefined ? {} : { data }) }));
     const alive: Packet[] = [];
     for (const packet of carried) if (this.#owner.output()) alive.push(packet);
+    for (const { data } of alive) if (data !== undefined) this.#link.watch?.(data);
     this.#link.toClient.send(alive, () => {
       if (this.readyState !== "open") return;
       this.emit("drain");

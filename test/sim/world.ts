@@ -8,6 +8,7 @@ import type { History } from "./history.ts";
 import { Less } from "./less.ts";
 import { Link, type LinkEnd } from "./network.ts";
 import { Page, type Place } from "./page.ts";
+import { WireWatch } from "./wire-watch.ts";
 import type { Plan } from "./plan.ts";
 import { sampleFigures } from "./samples.ts";
 import { SharedStore } from "./shared-store.ts";
@@ -301,6 +302,10 @@ export class World {
     const { charactersPerMs, bufferCharacters } = plan;
     const traits = { latencyMs, charactersPerMs, bufferCharacters };
     const link = new Link(timeline, traits, { page: end.owner, node: node.process });
+    const wire = new WireWatch((what) =>
+      this.history.add({ kind: "written", node: node.name, page: end.owner.name, what }),
+    );
+    link.watch = (data) => wire.written(data);
     timeline.later(latencyMs(), () => {
       if (!node.process.alive || timeline.now < seat.offlineUntil) {
         fail();
