@@ -4,7 +4,7 @@
  */
 
 import type { Violation } from "./checkers.ts";
-import { type Mutant, readMutants } from "./mutant.ts";
+import { type Mutant, mutate, readMutants, sourceOf } from "./mutant.ts";
 import { runSeeds, type SeedReport } from "./seed-runs.ts";
 
 export type Verdict = {
@@ -53,10 +53,15 @@ export async function printMutants(part: string, jobs: number): Promise<number> 
 
 async function runMutant(mutant: Mutant, seedsMax: number): Promise<Verdict> {
   const startedAt = performance.now();
+  const { name, also, patches } = mutant;
+  // Said here and once, instead of by every worker that cannot start.
+  for (const patch of patches) mutate(sourceOf(patch), patch, name);
   const remarks: string[] = [];
+  const unfit: number[] = [];
+  let broken = 0;
   let violation: Violation | undefined;
   let last = 0;
-  while (violation === undefined && last < seedsMax && remarks.length <= remarksMax) {
+  while (violation === undefined && last < seedsMax && broken <= brokenMax) {
     const first = last + 1;
     let failed: SeedReport | undefined;
     const take = (report: SeedReport) => {
@@ -66,15 +71,17 @@ async function runMutant(mutant: Mutant, seedsMax: number): Promise<Verdict> {
       return "enough";
     };
     try {
-      await runSeeds({ first, count: seedsMax - last, jobs: 1, mutant: mutant.name, take });
+      await runSeeds({ first, count: seedsMax - last, jobs: 1, also, mutant: name, take });
     } catch (error) {
       last += 1;
+      broken += 1;
       remarks.push((error as Error).message);
     }
     if (failed === undefined) continue;
-    if (await holds(failed.seed)) violation = failed.violations.find(isOfChecker);
-    else remarks.push(`seed ${failed.seed} fails without the mutant as well`);
+    if (await holds(failed.seed, also)) violation = failed.violations.find(isOfChecker);
+    else unfit.push(failed.seed);
   }
+  if (unfit.length > 0) remarks.push(`seeds that fail without the mutant as well: ${unfit.join(" ")}`);
   const seconds = (performance.now() - startedAt) / 1000;
   return { mutant, violation, seeds: last, seconds, remarks };
 }
@@ -84,10 +91,10 @@ function isOfChecker({ guarantee, what }: Violation): boolean {
   return guarantee !== "uncaught" || what.includes("Invariant broken") || what.includes("Unexpected variant");
 }
 
-async function holds(seed: number): Promise<boolean> {
+async function holds(seed: number, also: string): Promise<boolean> {
   let violations = 0;
   const take = (report: SeedReport) => void (violations += report.violations.length);
-  await runSeeds({ first: seed, count: 1, jobs: 1, take });
+  await runSeeds({ first: seed, count: 1, jobs: 1, also, take });
   return violations === 0;
 }
 
@@ -104,4 +111,4 @@ function describeVerdict({ mutant, violation, seeds, seconds, remarks }: Verdict
 const mutantSeedsMax = 2_000;
 const whatCharactersMax = 120;
 /** A mutant whose workers hang or crash again and again is no good as one. */
-const remarksMax = 5;
+const brokenMax = 5;

@@ -12,6 +12,8 @@ export type Mutant = {
   /** One sentence: what is broken. */
   readonly what: string;
   readonly pitfall: string;
+  /** Faults of the world that happen only when they are asked for, by commas, and that this one needs. */
+  readonly also: string;
   readonly patches: readonly StructuredPatch[];
 };
 
@@ -24,13 +26,16 @@ export function readMutants(part = ""): readonly Mutant[] {
 /** @throws for a file that is no patch, or does not say what it breaks. */
 export function readMutant(name: string): Mutant {
   const text = readFileSync(new URL(`${name}.patch`, folder), "utf8");
-  const header = /^(?<what>[^\n]+(?:\n[^\n]+)*)\nPitfall: (?<pitfall>[^\n]+)\n\n--- /.exec(text)?.groups;
+  const form =
+    /^(?<what>[^\n]+(?:\n[^\n]+)*)\nPitfall: (?<pitfall>[^\n]+)\n(?:Also: (?<also>[^\n]+)\n)?\n--- /;
+  const header = form.exec(text)?.groups;
   const [what, pitfall] = [header?.["what"], header?.["pitfall"]];
   const patches = parsePatch(text);
   if (what === undefined || pitfall === undefined || patches.every(({ hunks }) => hunks.length === 0)) {
     throw new Error(`${name}.patch does not say what it breaks, and which pitfall that is, before its diff`);
   }
-  return { name, what: what.replaceAll("\n", " "), pitfall, patches };
+  const also = header?.["also"] ?? "";
+  return { name, what: what.replaceAll("\n", " "), pitfall, also, patches };
 }
 
 /** The path, from the root of the repository, of the file that a patch changes. */
