@@ -28,6 +28,9 @@ class Answers {
   readonly #asked = new Map<string, Asked>();
   readonly #answered = new Set<string>();
   readonly #shown = new Set<string>();
+  readonly #shownAt = new Map<string, string>();
+  /** Whoever is asked may be gone before there is room for its answer. */
+  readonly #gone = new Set<string>();
   readonly #ended = new Set<string>();
   /** The node that each session was last resumed by; a session that was not is where it was opened. */
   readonly #holders = new Map<string, string>();
@@ -53,6 +56,10 @@ class Answers {
         return;
       case "shown":
         this.#shown.add(`${fact.session} ${fact.id}`);
+        this.#shownAt.set(fact.id, fact.page);
+        return;
+      case "page":
+        if (fact.what === "gone") this.#gone.add(fact.page);
         return;
       case "ended":
         this.#ended.add(fact.session);
@@ -87,8 +94,10 @@ class Answers {
     for (const [page, session] of this.#sessions) if (livePages.has(page)) connected.add(session);
     for (const { id, node, session, timeoutMs } of this.#asked.values()) {
       if (this.#answered.has(id) || this.#down.has(node) || this.#mayBeLost.has(id)) continue;
+      const isLeft = this.#gone.has(this.#shownAt.get(id) ?? "");
       const isHere = connected.has(session) && (this.#holders.get(session) ?? node) === node;
-      if (timeoutMs > 0 || isHere) this.#report("G4", `${node} asked ${id} and never heard of it again`);
+      if (timeoutMs > 0 || (isHere && !isLeft))
+        this.#report("G4", `${node} asked ${id} and never heard of it again`);
     }
   }
 
