@@ -28,7 +28,7 @@ export function keptAppends(history: History): Extract<Fact, { kind: "appended" 
   for (const { at, fact } of history.lines) {
     if (fact.kind === "appended") kept.push({ at, fact });
     if (fact.kind !== "rewound") continue;
-    while ((kept.at(-1)?.at ?? 0) > fact.to) kept.pop();
+    for (let last = kept.at(-1); last !== undefined && last.at > fact.to; last = kept.at(-1)) kept.pop();
   }
   return kept.map(({ fact }) => fact);
 }
