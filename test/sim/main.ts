@@ -52,6 +52,8 @@ const options = [
 const totals = { seeds: 0, events: 0, violations: 0, virtualMs: 0, steps: 0 };
 const failed: SeedReport[] = [];
 const startedAt = performance.now();
+const progressMs = 20_000;
+let toldAt = startedAt;
 
 function take(report: SeedReport): void {
   totals.seeds += 1;
@@ -59,7 +61,17 @@ function take(report: SeedReport): void {
   totals.violations += report.violations.length;
   totals.virtualMs += report.virtualMs;
   totals.steps += report.steps;
+  tellProgress(report);
   if (report.violations.length > 0) failed.push(report);
+}
+
+/** On standard error: a seed that fails when it does, and how far a long run is. */
+function tellProgress({ seed, violations: [first] }: SeedReport): void {
+  if (first !== undefined) process.stderr.write(`seed ${seed}: ${first.guarantee}: ${first.what}\n`);
+  const now = performance.now();
+  if (now - toldAt < progressMs) return;
+  toldAt = now;
+  process.stderr.write(`${totals.seeds} of ${values.seeds} seeds, ${failed.length} failed\n`);
 }
 
 if (values.seed === undefined) {
