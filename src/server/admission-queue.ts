@@ -1,6 +1,6 @@
 /**
- * Admissions at a bounded pace, those that go on with a session first: after a restart everybody comes back at
- * once, and who was in the middle of something must not wait behind those who begin.
+ * Admissions at a bounded pace, those that go on with a session first: after a restart everybody comes back
+ * at once, and who was in the middle of something must not wait behind those who begin.
  */
 
 export class AdmissionQueue {

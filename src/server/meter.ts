@@ -1,6 +1,7 @@
 /**
- * What may be measured: the `delivery.meter` option is called as things happen, on the paths of every message,
- * so it must return at once and must not throw. Without one nothing is measured and no clock is read.
+ * What may be measured: the `delivery.meter` option is called as things happen, on the paths of every
+ * message, so it must return at once and must not throw. Without one nothing is measured and no clock is
+ * read.
  */
 
 import type { ErrorCode } from "../protocol/errors.ts";

@@ -38,8 +38,13 @@ export class OpeningStore implements Store {
   }
 
   append: Store["append"] = (request) => {
-    const appended = this.#call((store) => store.append(request));
-    return this.#meter === undefined ? appended : timed(appended, this.#meter);
+    const meter = this.#meter;
+    if (meter === undefined) return this.#call((store) => store.append(request));
+    const startedAt = performance.now();
+    return this.#call(
+      (store) => store.append(request),
+      () => meter.appended(performance.now() - startedAt),
+    );
   };
   read: Store["read"] = (request) => this.#call((store) => store.read(request));
   heads: Store["heads"] = (keys) => this.#call((store) => store.heads(keys));
@@ -67,10 +72,11 @@ export class OpeningStore implements Store {
     await this.#store?.close();
   }
 
-  #call<T>(operation: (store: Store) => Promise<T>): Promise<T> {
+  #call<T>(operation: (store: Store) => Promise<T>, done?: () => void): Promise<T> {
     if (this.#store !== undefined) {
       const result = operation(this.#store);
-      if (this.#meter !== undefined) result.catch(this.#noteBusy);
+      // Beside the caller's continuation, which must not come a turn later than without a meter.
+      if (this.#meter !== undefined) result.then(done, this.#noteBusy);
       return result;
     }
     if (this.#failure !== undefined) {
@@ -79,7 +85,7 @@ export class OpeningStore implements Store {
     if (this.#waiting.length >= waitingLimit) return Promise.reject(new DeliveryError("store_busy"));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push(() => {
-        this.#call(operation).then(resolve, reject);
+        this.#call(operation, done).then(resolve, reject);
       });
     });
   }
@@ -104,15 +110,6 @@ export class OpeningStore implements Store {
   #release(): void {
     for (const call of this.#waiting.splice(0)) call();
   }
-}
-
-/** Measures what was stored; what was not is counted where it is reported. */
-function timed<T>(appended: Promise<T>, meter: Meter): Promise<T> {
-  const startedAt = performance.now();
-  const measure = () => meter.appended(performance.now() - startedAt);
-  // Not awaited by the caller, whose continuation must not come a turn later than without a meter.
-  appended.then(measure, () => undefined);
-  return appended;
 }
 
 /** Opening takes milliseconds; this only bounds a start-up that never ends. */

@@ -1,4 +1,7 @@
-/** Imports point one way: protocol <- store <- server <- cluster, http <- main, and protocol <- client. */
+/**
+ * Imports point one way: protocol <- store <- server <- metrics <- cluster, http <- main, and protocol <-
+ * client.
+ */
 import { posix } from "node:path";
 import { type Finding, isTest, type SourceFile } from "./repository.ts";
 import { importsOf } from "./source-text.ts";
@@ -12,8 +15,11 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   store: ["protocol", "store"],
   client: ["protocol", "client"],
   server: ["protocol", "store", "server"],
-  cluster: ["protocol", "store", "server", "cluster"],
+  metrics: ["protocol", "store", "server", "metrics"],
+  cluster: ["protocol", "store", "server", "metrics", "cluster"],
   http: ["protocol", "store", "server", "http"],
+  // Commands talk to a running process over its internal port.
+  commands: ["commands"],
   // The application is what a user replaces: it sees Holdfast as a user does, through the names of the
   // package.
   app: ["app", "holdfast", "holdfast/client"],
@@ -22,8 +28,10 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
     "store",
     "client",
     "server",
+    "metrics",
     "cluster",
     "http",
+    "commands",
     "app",
     "main",
     "holdfast",
