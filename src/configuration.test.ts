@@ -8,6 +8,8 @@ test("an empty environment gives a server that only this machine can reach", () 
     port: 3000,
     host: "127.0.0.1",
     workers: 0,
+    internalPort: undefined,
+    internalHost: "127.0.0.1",
     store: "sqlite:data/holdfast.db",
     chatDatabase: "data/chat.db",
     node: undefined,
@@ -49,6 +51,12 @@ test("workers are counted in cores, and need a store that they can share", () =>
   expect(() => readConfiguration({ HOLDFAST_WORKERS: "1", HOLDFAST_STORE: "memory:" }, 4)).toThrow("share");
 });
 
+test("the internal port is another one than that of the page", () => {
+  const portOf = (text: string) => readConfiguration({ HOLDFAST_INTERNAL_PORT: text }).internalPort;
+  expect([portOf(""), portOf("0"), portOf("9464")]).toEqual([undefined, 0, 9464]);
+  expect(() => portOf("3000")).toThrow("HOLDFAST_INTERNAL_PORT and PORT are both 3000.");
+});
+
 test("what Kubernetes sets for a service named holdfast is not taken for a mistyped setting", () => {
   const injected = [
     "HOLDFAST_SERVICE_HOST",
@@ -68,6 +76,8 @@ test.each([
   ["PORT", "-1"],
   ["PORT", "1e3"],
   ["HOST", "not a host"],
+  ["HOLDFAST_INTERNAL_PORT", "tcp://10.0.0.1:9464"],
+  ["HOLDFAST_INTERNAL_HOST", "not a host"],
   ["HOLDFAST_STORE", "postgres://somewhere"],
   ["HOLDFAST_STORE", "sqlite:"],
   ["HOLDFAST_NODE", "abcd"],

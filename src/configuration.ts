@@ -22,7 +22,21 @@ export const settings = {
     allowed: "`max` (one for each core), a whole number from 1 to the number of cores, or nothing",
     meaning:
       "Worker processes behind one primary, which hands them the connections, replaces those that die, " +
-      "and exchanges all of them on SIGHUP. Empty: one process that does everything.",
+      "and exchanges all of them on `holdfast roll`. Empty: one process that does everything.",
+  },
+  HOLDFAST_INTERNAL_PORT: {
+    fallback: "",
+    allowed: "a whole number from 0 to 65535 (0 takes any free port), or nothing",
+    meaning:
+      "TCP port of health checks, metrics and commands (`holdfast roll`), of the primary where there are " +
+      "workers. Empty: none, and nothing is measured.",
+  },
+  HOLDFAST_INTERNAL_HOST: {
+    fallback: "127.0.0.1",
+    allowed: "an IP address or a host name of this machine",
+    meaning:
+      "Address of the internal port. Whoever reaches it reads the metrics; commands are taken from this " +
+      "machine only.",
   },
   HOLDFAST_STORE: {
     fallback: "sqlite:data/holdfast.db",
@@ -131,11 +145,15 @@ export function readConfiguration(
 
   const configuration = {
     port: read("PORT", wholeNumber(0, 65_535)),
-    host: read("HOST", (text) => (/^[\w.:%-]+$/.test(text) ? text : undefined)),
+    host: read("HOST", hostName),
     workers: read("HOLDFAST_WORKERS", (text) => {
       if (text === "") return 0;
       return text === "max" ? cores : wholeNumber(1, cores)(text);
     }),
+    internalPort:
+      read("HOLDFAST_INTERNAL_PORT", (text) => (text === "" ? null : wholeNumber(0, 65_535)(text))) ??
+      undefined,
+    internalHost: read("HOLDFAST_INTERNAL_HOST", hostName),
     store: read("HOLDFAST_STORE", (text) => (/^(sqlite:.+|memory:)$/.test(text) ? text : undefined)),
     chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
     node:
@@ -151,8 +169,15 @@ export function readConfiguration(
   if (configuration.workers > 0 && configuration.store.startsWith("memory:")) {
     problems.push('HOLDFAST_WORKERS needs a store that processes share; HOLDFAST_STORE is "memory:".');
   }
+  if (configuration.port > 0 && configuration.internalPort === configuration.port) {
+    problems.push(`HOLDFAST_INTERNAL_PORT and PORT are both ${configuration.port}.`);
+  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return Object.freeze(configuration);
+}
+
+function hostName(text: string): string | undefined {
+  return /^[\w.:%-]+$/.test(text) ? text : undefined;
 }
 
 function wholeNumber(least: number, most: number): (text: string) => number | undefined {
@@ -191,6 +216,9 @@ export type Configuration = {
   readonly host: string;
   /** 0: one process without a primary. */
   readonly workers: number;
+  /** Undefined: there is no internal port. */
+  readonly internalPort: number | undefined;
+  readonly internalHost: string;
   readonly store: string;
   readonly chatDatabase: string;
   /** Undefined: the server draws one. */

@@ -5,8 +5,11 @@ import { randomBytes } from "node:crypto";
 import pino from "pino";
 import { Primary } from "./cluster/primary.ts";
 import { WorkerFailed } from "./cluster/worker-pool.ts";
-import { joinCluster, notifyReady } from "./cluster/worker.ts";
+import { PrimaryMetrics } from "./cluster/primary-metrics.ts";
+import { joinCluster, notifyEnding, notifyReady } from "./cluster/worker.ts";
 import { type Configuration, ConfigurationError, readConfiguration } from "./configuration.ts";
+import { InternalPort, type InternalPortOptions } from "./http/internal-port.ts";
+import { contentType as metricsType } from "./metrics/registry.ts";
 import { ServingProcess } from "./serve.ts";
 
 const configuration = configurationOrExit();
@@ -18,6 +21,12 @@ const log = pino(
 async function runAlone(): Promise<void> {
   const serving = new ServingProcess(configuration, log, { isWorker: false });
   endOnSignal((signal) => serving.end(signal));
+  await openInternalPort({
+    readiness: () => serving.readiness,
+    metrics: () => serving.scrape(),
+    roll: () =>
+      Promise.reject(new Error("this is a single process, there are no workers: set HOLDFAST_WORKERS")),
+  });
   await serving.storeReady.catch(exitWithoutStore);
   const port = await serving.listen().catch((error: unknown) => exitOnStart(listenProblem(error)));
   announce(port);
@@ -25,12 +34,18 @@ async function runAlone(): Promise<void> {
 
 async function runWorker(): Promise<void> {
   const serving = new ServingProcess(configuration, log, { isWorker: true });
-  const end = (why: string, lead: boolean) => void serving.end(why, lead).then((code) => process.exit(code));
-  joinCluster(serving.io, (lead) => end("primary", lead));
+  const { metrics } = serving;
+  const measure = async () => (await metrics?.snapshot()) ?? [];
+  const end = async (why: string, lead: boolean) => {
+    const code = await serving.end(why, lead);
+    await notifyEnding(await measure());
+    process.exit(code);
+  };
+  joinCluster(serving.io, (lead) => void end("primary", lead), measure);
   // Ctrl-C reaches the whole process group; it is the primary that says when its workers end.
   process.on("SIGINT", () => undefined);
   process.on("SIGHUP", () => undefined);
-  process.on("SIGTERM", () => end("SIGTERM", false));
+  process.on("SIGTERM", () => void end("SIGTERM", false));
   await serving.storeReady.catch(exitWithoutStore);
   serving.markReady();
   notifyReady();
@@ -56,6 +71,14 @@ async function runPrimary(workers: number): Promise<void> {
     () => primary.pool.kill(),
   );
   process.on("SIGHUP", () => void primary.roll().catch(() => undefined));
+  if (configuration.internalPort !== undefined) {
+    const metrics = new PrimaryMetrics(primary.pool);
+    await openInternalPort({
+      readiness: () => primary.readiness,
+      metrics: () => metrics.scrape(),
+      roll: (tell) => primary.roll(tell),
+    });
+  }
   const bound = await primary.start().catch((error: unknown) => {
     // A worker that refuses to start has said why.
     if (error instanceof WorkerFailed) {
@@ -65,6 +88,19 @@ async function runPrimary(workers: number): Promise<void> {
     return exitOnStart(listenProblem(error));
   });
   announce(bound);
+}
+
+/** Opened first of all, so that whoever watches sees the start as well. */
+async function openInternalPort(options: Omit<InternalPortOptions, "metricsType">): Promise<void> {
+  const { internalPort, internalHost } = configuration;
+  if (internalPort === undefined) return;
+  const port = await new InternalPort({ ...options, metricsType })
+    .listen(internalHost, internalPort)
+    .catch((error: unknown) => {
+      const wrong = `HOLDFAST_INTERNAL_PORT=${internalPort}, HOLDFAST_INTERNAL_HOST=${internalHost}`;
+      return exitOnStart(`The internal port cannot be opened (${wrong}): ${messageOf(error)}`);
+    });
+  process.stdout.write(`Health, metrics and commands are at ${urlOf(internalHost, port)}\n`);
 }
 
 function announce(port: number): void {

@@ -8,11 +8,15 @@ import { Server } from "holdfast";
 import type { Logger } from "pino";
 import { attachApplication, pageDirectory } from "./app/index.ts";
 import type { Configuration } from "./configuration.ts";
-import { Health } from "./http/health.ts";
+import { Health, type Readiness } from "./http/health.ts";
 import { securityHeaders, staticFiles } from "./http/static-files.ts";
+import { expose } from "./metrics/registry.ts";
+import { ServerMetrics } from "./metrics/server-metrics.ts";
 
 export class ServingProcess {
   readonly io: Server;
+  /** Undefined without an internal port: nobody would read them. */
+  readonly metrics: ServerMetrics | undefined;
   readonly #http: HttpServer;
   readonly #health = new Health();
   readonly #configuration: Configuration;
@@ -30,7 +34,8 @@ export class ServingProcess {
         .writeHead(404, { ...securityHeaders, "content-type": "text/plain; charset=utf-8" })
         .end("Not found.\n");
     });
-    const { store, sessionLifeMs, retentionMs, node, chatDatabase } = configuration;
+    const { store, sessionLifeMs, retentionMs, node, chatDatabase, internalPort } = configuration;
+    this.metrics = internalPort === undefined ? undefined : new ServerMetrics();
     this.io = new Server(this.#http, {
       // What is not stored, volatile events above all, reaches the other workers through the primary.
       ...(how.isWorker ? { adapter: createAdapter() } : {}),
@@ -39,8 +44,10 @@ export class ServingProcess {
         sessionLifeMs,
         retention: { entryAgeMs: retentionMs, mailboxAgeMs: retentionMs },
         ...(node === undefined ? {} : { node }),
+        ...(this.metrics === undefined ? {} : { meter: this.metrics.meter }),
       },
     });
+    this.metrics?.attach(this.io);
     this.#detachApplication = attachApplication(this.io, { chatDatabase });
     this.#logReports();
   }
@@ -59,6 +66,15 @@ export class ServingProcess {
     });
     this.markReady();
     return (this.#http.address() as AddressInfo).port;
+  }
+
+  get readiness(): Readiness {
+    return this.#health.readiness;
+  }
+
+  /** The metrics of this process alone, in Prometheus' format. */
+  async scrape(): Promise<string> {
+    return await expose(this.metrics === undefined ? [] : [await this.metrics.snapshot()]);
   }
 
   /** Readiness says so from now on. */
@@ -81,12 +97,15 @@ export class ServingProcess {
     const log = this.#log;
     log.info({ why, clients: this.io.engine.clientsCount }, "draining");
     this.#health.readiness = "draining";
+    this.metrics?.drainBegun();
     if (lead) await wait(drainLeadMs);
     const cut = wait(shutdownTimeoutMs, 1, { ref: false }).then((code) => {
       log.error({ timeoutMs: shutdownTimeoutMs }, "shutdown took too long and was cut short");
       return code;
     });
-    return await Promise.race([this.#letGo(), cut]);
+    const code = await Promise.race([this.#letGo(), cut]);
+    this.metrics?.drainEnded(code === 0 ? "completed" : "cut_short");
+    return code;
   }
 
   async #letGo(): Promise<number> {

@@ -22,11 +22,13 @@ export class Primary {
   readonly pool: WorkerPool;
   readonly #http: HttpServer;
   readonly #options: PrimaryOptions;
+  #ending = false;
 
   constructor(options: PrimaryOptions) {
     this.#options = options;
     // Requests pass through as bytes, so that binary bodies stay what they are.
-    cluster.setupPrimary({ serialization: "advanced" });
+    // Standard error passes through here, so that the reason why a worker did not start can be told.
+    cluster.setupPrimary({ serialization: "advanced", stdio: ["inherit", "inherit", "pipe", "ipc"] });
     setupAdapter();
     this.#http = createServer();
     const routing = new Routing(this.#http);
@@ -59,6 +61,12 @@ export class Primary {
     return (this.#http.address() as AddressInfo).port;
   }
 
+  /** As the health checks of a worker say it. */
+  get readiness(): "starting" | "ready" | "draining" {
+    if (this.#ending) return "draining";
+    return this.pool.ready > 0 ? "ready" : "starting";
+  }
+
   /** Exchanges all workers for new ones; a failure leaves the old ones running and is logged. */
   async roll(tell: (line: string) => void = () => undefined): Promise<void> {
     const { log } = this.#options;
@@ -70,13 +78,17 @@ export class Primary {
       await this.pool.roll(say);
     } catch (error) {
       if (!(error instanceof WorkerFailed)) throw error;
-      log.error({ reason: error.message }, "not rolled: the workers there were go on");
+      log.error(
+        { reason: error.message, lastWords: error.lastWords },
+        "not rolled: the workers there were go on",
+      );
       throw error;
     }
   }
 
   /** Lets all clients go and ends the workers; the port stays open until then, for health checks. */
   async end(): Promise<void> {
+    this.#ending = true;
     await this.pool.end();
     this.#http.close();
     this.#http.closeAllConnections();

@@ -4,6 +4,8 @@
  */
 
 import type { Worker } from "node:cluster";
+import { EventEmitter } from "node:events";
+import { LastWords } from "./last-words.ts";
 import { isNotice, type Order } from "./messages.ts";
 
 export type PoolLog = {
@@ -32,23 +34,37 @@ type Member = {
   readonly worker: Worker;
   readonly startedAt: number;
   state: "starting" | "ready" | "leaving";
+  /** Versions of the protocol that it has said to serve. */
+  protocols: readonly number[];
   readonly ready: Promise<void>;
   readonly ended: Promise<string>;
 };
 
-/** A worker that did not get ready; the message says what is known. */
+/** A worker that did not get ready, or may not take clients; the message says what is known. */
 export class WorkerFailed extends Error {
   override readonly name = "WorkerFailed";
   /** With which it ended by itself; undefined when it was killed or timed out. */
   readonly exitCode: number | undefined;
+  /** What it wrote to standard error last. */
+  readonly lastWords: readonly string[];
 
-  constructor(message: string, exitCode?: number) {
+  constructor(message: string, known: { exitCode?: number | null; lastWords?: readonly string[] } = {}) {
     super(message);
-    this.exitCode = exitCode;
+    this.exitCode = known.exitCode ?? undefined;
+    this.lastWords = known.lastWords ?? [];
   }
 }
 
-export class WorkerPool {
+/** Nobody has to listen. */
+export type PoolEvents = {
+  /** A worker ended without having been asked to. */
+  died: [];
+  rolled: [];
+  /** A roll that left the old workers running. */
+  refused: [];
+};
+
+export class WorkerPool extends EventEmitter<PoolEvents> {
   readonly #options: PoolOptions;
   readonly #members = new Set<Member>();
   #ending = false;
@@ -60,6 +76,7 @@ export class WorkerPool {
   readonly #committed = new Set<Worker>();
 
   constructor(options: PoolOptions) {
+    super();
     this.#options = options;
   }
 
@@ -74,6 +91,11 @@ export class WorkerPool {
   /** Workers by state, for reports. */
   get states(): readonly { readonly pid: number; readonly state: Member["state"] }[] {
     return [...this.#members].map(({ worker, state }) => ({ pid: worker.process.pid ?? 0, state }));
+  }
+
+  /** Workers that have been ready and have not ended. */
+  get answering(): readonly Worker[] {
+    return [...this.#members].filter(({ state }) => state !== "starting").map(({ worker }) => worker);
   }
 
   /**
@@ -100,6 +122,16 @@ export class WorkerPool {
    * @throws {WorkerFailed} the old ones go on then, as if nothing had been.
    */
   async roll(tell: (line: string) => void): Promise<void> {
+    try {
+      await this.#roll(tell);
+      this.emit("rolled");
+    } catch (error) {
+      this.emit("refused");
+      throw error;
+    }
+  }
+
+  async #roll(tell: (line: string) => void): Promise<void> {
     if (this.#rolling) throw new WorkerFailed("a roll is under way already");
     if (this.#ending) throw new WorkerFailed("the workers are being ended");
     this.#rolling = true;
@@ -142,6 +174,14 @@ export class WorkerPool {
       for (const member of members) this.#abandon(member);
       throw failure.reason;
     }
+    const unserved = unservedProtocols(instead, members);
+    if (unserved.length > 0) {
+      for (const member of members) this.#abandon(member);
+      throw new WorkerFailed(
+        `the new version does not serve protocol version ${unserved.join(", ")}, which clients speak now: ` +
+          "end the primary and start it again instead of rolling",
+      );
+    }
     for (const { worker } of instead) routing.close(worker);
     for (const member of members) {
       if (member.state !== "starting") continue;
@@ -154,6 +194,7 @@ export class WorkerPool {
     const { fork, routing, log, readyTimeoutMs } = this.#options;
     const worker = fork();
     routing.close(worker);
+    const words = new LastWords(worker.process.stderr);
     const ended = new Promise<string>((resolve) => {
       worker.once("exit", (code: number | null, signal: string | null) => resolve(signal ?? `code ${code}`));
     });
@@ -165,19 +206,24 @@ export class WorkerPool {
       worker.once("exit", (code: number | null, signal: string | null) => {
         clearTimeout(timer);
         const how = signal === null ? `exit code ${code}` : signal;
-        reject(new WorkerFailed(`a new worker ended with ${how} before it was ready`, code ?? undefined));
+        const message = `a new worker ended with ${how} before it was ready`;
+        void words
+          .lines()
+          .then((lastWords) => reject(new WorkerFailed(message, { exitCode: code, lastWords })));
       });
       worker.on("message", (message: unknown) => {
         if (!isNotice(message)) return;
         if (message.holdfast === "ready") {
           clearTimeout(timer);
+          words.forget();
+          member.protocols = message.protocols ?? [];
           resolve();
-        } else this.#hint(worker);
+        } else if (message.holdfast === "committed") this.#hint(worker);
       });
     });
     // Whoever waits for it hears of the failure; of a worker that is ready nobody may wait any more.
     ready.catch(() => undefined);
-    const member: Member = { worker, startedAt: Date.now(), state: "starting", ready, ended };
+    const member: Member = { worker, startedAt: Date.now(), state: "starting", protocols: [], ready, ended };
     this.#members.add(member);
     void ended.then((how) => this.#left(member, how));
     worker.on("error", (error) => log.warn({ error, worker: worker.process.pid }, "worker"));
@@ -224,7 +270,13 @@ export class WorkerPool {
       log.info({ worker: member.worker.process.pid, how }, "worker ended");
       return;
     }
+    if (this.#rolling && member.state === "starting") {
+      // It took no client; whoever rolls says what becomes of it.
+      log.warn({ worker: member.worker.process.pid, how }, "new worker ended before it was ready");
+      return;
+    }
     const livedMs = Date.now() - member.startedAt;
+    this.emit("died");
     this.#earlyDeaths = livedMs < longLifeMs ? this.#earlyDeaths + 1 : 0;
     log.error({ worker: member.worker.process.pid, how, livedMs }, "worker died");
     if (this.#earlyDeaths === loopDeaths) {
@@ -267,6 +319,12 @@ export class WorkerPool {
       }),
     );
   }
+}
+
+/** What clients of the old workers speak and the new ones do not. */
+function unservedProtocols(old: readonly Member[], members: readonly Member[]): number[] {
+  const spoken = new Set(old.flatMap(({ protocols }) => protocols));
+  return [...spoken].filter((version) => members.some(({ protocols }) => !protocols.includes(version)));
 }
 
 function tell(worker: Worker, order: Order): void {

@@ -1,19 +1,30 @@
 /** A worker's end of the cluster: connections come from the primary, hints and orders go back and forth. */
 
 import { setupWorker } from "@socket.io/sticky";
+import type { Snapshot } from "../metrics/registry.ts";
+import { protocolVersion } from "../protocol/frames.ts";
 import type { Server } from "../server/index.ts";
 import { isOrder, type Notice } from "./messages.ts";
 
 /**
  * Joins a server, which must not listen itself, to the cluster. `drain` is called when the primary wants the
- * worker to end; `lead` says whether load balancers need the time to notice.
+ * worker to end; `lead` says whether load balancers need the time to notice. `measure` returns what the
+ * primary's metrics are made of.
  */
-export function joinCluster(io: Server, drain: (lead: boolean) => void): void {
+export function joinCluster(
+  io: Server,
+  drain: (lead: boolean) => void,
+  measure: () => Promise<Snapshot> = async () => [],
+): void {
   setupWorker(io);
   process.on("message", (message: unknown) => {
     if (!isOrder(message)) return;
     if (message.holdfast === "drain") drain(message.lead);
-    else io.delivery.follow();
+    else if (message.holdfast === "follow") io.delivery.follow();
+    else
+      void measure().then((snapshot) =>
+        notify({ holdfast: "measured", question: message.question, snapshot }),
+      );
   });
   let hinting = false;
   io.delivery.on("committed", () => {
@@ -22,17 +33,25 @@ export function joinCluster(io: Server, drain: (lead: boolean) => void): void {
     // What is committed within one turn is one hint.
     setImmediate(() => {
       hinting = false;
-      notify({ holdfast: "committed" });
+      void notify({ holdfast: "committed" });
     });
   });
 }
 
 /** The worker takes clients from now on. */
 export function notifyReady(): void {
-  notify({ holdfast: "ready" });
+  void notify({ holdfast: "ready", protocols: [protocolVersion] });
 }
 
-function notify(notice: Notice): void {
-  // Without a primary there is nobody to tell, and Node ends the process.
-  if (process.connected) process.send?.(notice, undefined, {}, () => undefined);
+/** The last that the primary hears of what was counted; fulfils once it is sent. */
+export async function notifyEnding(snapshot: Snapshot): Promise<void> {
+  await notify({ holdfast: "measured", question: 0, snapshot });
+}
+
+function notify(notice: Notice): Promise<void> {
+  return new Promise((resolve) => {
+    // Without a primary there is nobody to tell, and Node ends the process.
+    if (!process.connected || process.send === undefined) resolve();
+    else process.send(notice, undefined, {}, () => resolve());
+  });
 }
