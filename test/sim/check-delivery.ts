@@ -120,8 +120,9 @@ class Record {
     for (const [stream, intervals] of this.#members.of(session)) {
       const last = intervals.at(-1);
       const { passed, restarts } = this.#seenOf(session, stream);
-      if (last !== undefined && intervals.length > 1 && !restarts.has(last))
-        last.floor = Math.max(last.base, passed);
+      if (last === undefined || intervals.length < 2 || restarts.has(last)) continue;
+      // The client stands where it was shown something last, or where its membership before began.
+      last.floor = Math.max(passed, ...intervals.map(({ base }) => base));
     }
   }
 
