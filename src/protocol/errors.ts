@@ -106,6 +106,11 @@ export const errorCatalogue = {
     retryable: false,
     fix: "Run the newer version again, or restore the backup made before the upgrade.",
   },
+  store_in_use: {
+    message: "The store was written by an older version of Holdfast, and processes of it still have it open.",
+    retryable: true,
+    fix: "End all older processes, then start this version, which migrates the store; that cannot be rolled.",
+  },
   // What a resume can end with.
   unknown_session: {
     message: "The session is unknown or its life is over.",

@@ -21,7 +21,7 @@ export type StoreOptions = {
  * - `memory:` or `memory:?maxBytes=N` (default 256 MiB);
  * - `sqlite:FILE` or `sqlite:FILE?maxPages=N` (pages of 4096 bytes, default without a limit).
  *
- * @throws {DeliveryError} `store_invalid`, `store_newer` or `store_unavailable`.
+ * @throws {DeliveryError} `store_invalid`, `store_newer`, `store_in_use` or `store_unavailable`.
  */
 export async function openStore(address: string, options: StoreOptions = {}): Promise<Store> {
   const { engine, place, settings } = parseAddress(address);

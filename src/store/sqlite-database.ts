@@ -31,6 +31,23 @@ export function openDatabase(file: string, options: { readonly busyTimeoutMs: nu
   return database;
 }
 
+/**
+ * Opens a file that nobody else has open, and keeps all others out until it is closed. In WAL mode it is the
+ * locking mode that does so: every other connection holds a shared lock on the file as long as it is open.
+ *
+ * @throws SQLite's "busy" at once when there are others.
+ */
+export function openAlone(file: string): Database {
+  const database = new DatabaseClass(file, { timeout: 0 });
+  try {
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
 /** Prepares a statement whose rows come as arrays, which is cheaper than objects. */
 export function prepare(database: Database, text: string): Statement {
   const statement = database.prepare(text);

@@ -8,12 +8,12 @@ import { applyOperation, isRead } from "./operation.ts";
 import type { Operation, Result } from "./operation.ts";
 import type { CommittedEntry } from "./port.ts";
 import { SqliteCheckpoints } from "./sqlite-checkpoints.ts";
-import { asNumber, firstRow, isBusy, openDatabase, prepare, waitForNoLock } from "./sqlite-database.ts";
+import { asNumber, firstRow, isBusy, prepare, waitForNoLock } from "./sqlite-database.ts";
 import type { Database, Statement } from "./sqlite-database.ts";
 import { SqliteFollower } from "./sqlite-follower.ts";
 import type { OwnCommits } from "./sqlite-follower.ts";
-import { migrate } from "./sqlite-schema.ts";
 import { SqliteTables } from "./sqlite-tables.ts";
+import { openMigrated } from "./sqlite-upgrade.ts";
 
 export type SqliteFileOptions = {
   readonly file: string;
@@ -40,11 +40,11 @@ export class SqliteFile {
    * Opens the file, creating it. `newEpoch` names a new stream's history; it is for repeatable runs, and
    * random otherwise.
    *
-   * @throws {SchemaNewer} for a file of a later version; SQLite's own errors for one that cannot be opened.
+   * @throws {SchemaNewer} for a file of a later version; {SchemaInUse} for one of an earlier version that
+   *   others have open; SQLite's own errors for one that cannot be opened.
    */
   constructor(options: SqliteFileOptions, newEpoch: () => string = randomEpoch) {
-    this.#database = openDatabase(options.file, options);
-    migrate(this.#database);
+    this.#database = openMigrated(options.file, options);
     if (options.maxPages !== undefined) this.setMaxPages(options.maxPages);
     this.#tables = new SqliteTables(this.#database, newEpoch);
     this.#checkpoints = new SqliteCheckpoints(this.#database);

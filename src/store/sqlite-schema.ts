@@ -16,22 +16,28 @@ export class SchemaNewer extends Error {
   override readonly name = "SchemaNewer";
 }
 
+/** The schema that the file has; 0 for a new one. */
+export function foundVersion(database: Database): number {
+  return asNumber(firstRow(prepare(database, "PRAGMA user_version"))?.[0]);
+}
+
 /**
- * Brings a file up to this version, in one transaction; several processes may try at the same time.
+ * Brings a file up to this version, in one transaction; several processes may try to make a new one at the
+ * same time. `target` is for tests that need a file of an older version.
  *
  * @throws {SchemaNewer} names both versions.
  */
-export function migrate(database: Database): void {
+export function migrate(database: Database, target: number = migrations.length): void {
   const version = prepare(database, "PRAGMA user_version");
   const current = () => asNumber(firstRow(version)?.[0]);
   assertNotNewer(current());
-  if (current() === migrations.length) return;
+  if (current() >= target) return;
   database.exec("BEGIN IMMEDIATE");
   try {
     // Another process may have migrated between the look above and the lock.
     assertNotNewer(current());
-    for (const migration of migrations.slice(current())) database.exec(migration);
-    database.exec(`PRAGMA user_version = ${migrations.length}`);
+    for (const migration of migrations.slice(current(), target)) database.exec(migration);
+    database.exec(`PRAGMA user_version = ${target}`);
     database.exec("COMMIT");
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");

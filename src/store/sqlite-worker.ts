@@ -6,6 +6,7 @@ import type { Operation, Result } from "./operation.ts";
 import { errorCodeOf } from "./sqlite-database.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import { SchemaNewer } from "./sqlite-schema.ts";
+import { SchemaInUse } from "./sqlite-upgrade.ts";
 import { decodeOperation, encodeResult } from "./sqlite-wire.ts";
 import type { Command, Report, WireOperation, WorkerOptions } from "./sqlite-wire.ts";
 
@@ -77,6 +78,7 @@ function main(): void {
 
 function reasonOf(error: unknown): [code: ErrorCode, detail: string] {
   if (error instanceof SchemaNewer) return ["store_newer", error.message];
+  if (error instanceof SchemaInUse) return ["store_in_use", error.message];
   return [errorCodeOf(error), error instanceof Error ? error.message : String(error)];
 }
 

@@ -36,7 +36,8 @@ export type SqliteOptions = QueueLimits & {
 /**
  * Opens a SQLite file, creating it and its folder.
  *
- * @throws {DeliveryError} `store_newer` for a file of a later version, `store_unavailable` for one that
+ * @throws {DeliveryError} `store_newer` for a file of a later version, `store_in_use` for one of an earlier
+ *   version that other processes have open, `store_unavailable` for one that
  *   cannot be opened.
  */
 export async function openSqliteStore(file: string, options: SqliteOptions): Promise<Store> {
