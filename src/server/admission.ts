@@ -19,6 +19,7 @@ import type { MemberPlace } from "./fan-out.ts";
 import { openStream, ownPlace, placeOf } from "./member-place.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { Session } from "./session.ts";
+import { copyForMiddlewares, takeChanges } from "./session-data.ts";
 import { findLostStreams, type LostStreams } from "./lost-streams.ts";
 import * as io from "./socket-io.ts";
 
@@ -40,9 +41,7 @@ export class SessionAdmission implements io.Admission {
     if (!sameDigest(peek.tokenDigest, digest)) return undefined;
     const held = this.#delivery.sessions.get(id);
     const saved: Record<string, unknown> = held?.data ?? (JSON.parse(peek.data) as Record<string, unknown>);
-    // The middlewares of this connection have to name the principal again; the saved one proves nothing.
-    const { principal: _, ...data } = saved;
-    return { id, data };
+    return { id, data: copyForMiddlewares(saved) };
   }
 
   async admit(socket: io.HoldfastSocket): Promise<void> {
@@ -203,18 +202,20 @@ export class SessionAdmission implements io.Admission {
     if (held !== undefined && !held.ended && isHeldHere && held.judge(hello) === "goes on") {
       delivery.resumed(held);
       held.generation = result.generation;
-      Object.assign(held.data, socket.data);
+      takeChanges(held.data, socket.data);
       return held;
     }
     if (held !== undefined) delivery.endSession(held, "moved");
     const namespaceMembership = result.memberships.find(isOfNamespace);
     if (namespaceMembership === undefined)
       throw new DeliveryError("unknown_session", { detail: "no namespace" });
+    const data = JSON.parse(result.data) as Record<string, unknown>;
+    takeChanges(data, socket.data);
     const session = new Session(delivery, {
       id,
       token,
       principal,
-      data: socket.data,
+      data,
       generation: result.generation,
       namespaceMembership,
       resumed: result,

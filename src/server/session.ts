@@ -75,8 +75,8 @@ export class Session extends EventEmitter implements SocketSession {
     this.data = options.data;
     this.generation = options.generation;
     this.namespaceMembership = options.namespaceMembership;
-    this.#savedData = delivery.dataText(options.data) ?? "{}";
     const { resumed } = options;
+    this.#savedData = resumed?.data ?? delivery.dataText(options.data) ?? "{}";
     this.holder = new SessionHolder(resumed?.heard);
     this.#inbox = new ServerSession({
       limits: delivery.options.limits,
