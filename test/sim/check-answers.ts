@@ -1,5 +1,6 @@
 /** G4: what a server asks its clients is answered once, or given up with a reason that holds. */
 
+import { storeRefusals } from "./error-code.ts";
 import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
 
@@ -128,7 +129,7 @@ class Answers {
       case "reply_timeout":
         return this.#mayForget;
       default:
-        return error === "store_unavailable" || error === "store_busy";
+        return storeRefusals.has(error);
     }
   }
 }

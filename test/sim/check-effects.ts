@@ -1,6 +1,7 @@
 /** G5, and what a receipt says: what handlers and nodes publish is stored once, where it was meant to go. */
 
 import { roomKey, namespaceKey } from "../../src/protocol/stream-key.ts";
+import { storeRefusals } from "./error-code.ts";
 import type { Report } from "./checkers.ts";
 import type { Emitted } from "./check-outcomes.ts";
 import type { Fact, History } from "./history.ts";
@@ -79,7 +80,7 @@ function checkReceipts(history: History, appended: readonly Appended[], report: 
       report("G2", `the receipt of ${id} names ${stream}:${offset}, which is something else`);
   }
   for (const { id, error } of history.of("unpublished")) {
-    if (!publishErrors.has(error)) report("G2", `${id} was not published: ${error}`);
+    if (!storeRefusals.has(error)) report("G2", `${id} was not published: ${error}`);
   }
 }
 
@@ -133,5 +134,3 @@ function expectedParts(plan: string, rooms: readonly string[], session: string):
       return [];
   }
 }
-
-const publishErrors: ReadonlySet<string> = new Set(["store_unavailable", "store_busy"]);

@@ -3,6 +3,7 @@
  * most once.
  */
 
+import { storeRefusals } from "./error-code.ts";
 import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
 
@@ -46,11 +47,8 @@ function checkOrdered(
       if (stored === undefined || stored.id === id)
         report("G5", `${name} was refused, and conflicts with nothing`);
       return;
-    case "store_unavailable":
-    case "store_busy":
-      return;
     default:
-      report("G5", `${name} ended with ${error}`);
+      if (!storeRefusals.has(error)) report("G5", `${name} ended with ${error}`);
   }
 }
 

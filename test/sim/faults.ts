@@ -40,6 +40,8 @@ export class Faults {
         return this.#storeSlow();
       case "storeRefuses":
         return this.#storeRefuses();
+      case "storeFull":
+        return this.#storeFull();
       case "storeRewinds":
       case "storeRewindsSilently":
         return this.#storeRewinds(kind === "storeRewinds");
@@ -68,6 +70,12 @@ export class Faults {
     const { store, timeline } = this.#world;
     const forMs = this.#random.whole(10, 4_000);
     store.refusesUntil = timeline.now + forMs;
+    return `${forMs} ms`;
+  }
+
+  #storeFull(): string {
+    const forMs = this.#random.whole(10, 8_000);
+    this.#world.store.fill(forMs);
     return `${forMs} ms`;
   }
 

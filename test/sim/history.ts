@@ -94,6 +94,8 @@ export type Fact =
   | { kind: "cursor"; consumer: string; stream: number; epoch: string; offset: number }
   | { kind: "left"; session: string; room: string; head: number }
   | { kind: "trimmed"; stream: number; low: number }
+  /** The store has refused a batch that begins with this, for want of space. */
+  | { kind: "full"; operation: string }
   // Whatever the store had committed after `to` is lost: so many operations.
   | { kind: "rewound"; to: number; renewed: boolean; lost: number }
   /** A node has written what the protocol does not allow. */

@@ -1,10 +1,12 @@
 /** What a run is made of, drawn from its seed: sizes, limits, and which faults happen how often (swarm). */
 
 import type { EngineName } from "./engines.ts";
+import { type HazardKind, type Hazards, hazardsOf } from "./hazards.ts";
 import { Seeded } from "./seeded.ts";
 import { type Usage, usageOf } from "./usage.ts";
 
 export type FaultKind =
+  | HazardKind
   | "reset"
   | "halfOpenToServer"
   | "halfOpenToClient"
@@ -59,6 +61,7 @@ export type Plan = {
   readonly pages: number;
   readonly rooms: readonly string[];
   readonly usage: Usage;
+  readonly hazards: Hazards;
   readonly eventsPerPage: number;
   readonly durationMs: number;
   readonly faults: readonly FaultKind[];
@@ -89,7 +92,7 @@ export type Plan = {
   };
 };
 
-/** `also`: faults that happen only when they are asked for. */
+/** `also`: faults that happen only when they are asked for, and hazards that are to happen. */
 export function planOf(seed: number, also: readonly string[], store: EngineName): Plan {
   const random = new Seeded(seed);
   const often = (probability: number, value: number) => (random.chance(probability) ? value : 0);
@@ -97,6 +100,7 @@ export function planOf(seed: number, also: readonly string[], store: EngineName)
     rareFaults.has(kind) ? also.includes(kind) : random.chance(0.4),
   );
   const nodes = random.pick([1, 1, 2, 2, 3]);
+  const hazards = hazardsOf(seed, also);
   return {
     seed,
     store,
@@ -104,9 +108,10 @@ export function planOf(seed: number, also: readonly string[], store: EngineName)
     pages: random.whole(1, 4),
     rooms: ["red", "blue", "green"].slice(0, random.whole(1, 3)),
     usage: usageOf(seed),
+    hazards,
     eventsPerPage: random.whole(4, 30),
     durationMs: random.whole(5_000, 60_000),
-    faults,
+    faults: [...faults, ...hazards.faults],
     faultEveryMs: random.pick([500, 2_000, 5_000, 15_000]),
     latencyMs: random.pick([1, 5, 30, 150]),
     charactersPerMs: random.pick([4, 20, 1_000, 100_000]),

@@ -6,7 +6,7 @@
 import { parseJson } from "../../src/protocol/frames.ts";
 import type { Engine } from "../../src/store/commit-queue.ts";
 import { DeliveryError } from "../../src/protocol/errors.ts";
-import { entriesOf, type Operation, type Result } from "../../src/store/operation.ts";
+import { entriesOf, isRead, type Operation, type Result } from "../../src/store/operation.ts";
 import type {
   CommittedEntry,
   Fence,
@@ -43,6 +43,8 @@ export class SharedStore {
   faults: StoreFaults;
   /** Commits fail until then. */
   refusesUntil = 0;
+  /** It has no space left until the first sweep after then; 0 while there is some. */
+  #fullUntil = 0;
   /** Commits take until then at least. */
   slowUntil = 0;
   readonly #listeners = new Map<Process, Listener>();
@@ -85,6 +87,15 @@ export class SharedStore {
     this.#engine.powerCut();
   }
 
+  /** No space is left: what writes is refused, until a sweep makes room some `forMs` later. */
+  fill(forMs: number): void {
+    this.#fullUntil = this.#timeline.now + forMs;
+  }
+
+  hasSpace(): void {
+    this.#fullUntil = 0;
+  }
+
   /**
    * The store stands where it stood `lastMs` ago: a failover or a backup has lost what came after. With
    * `renew` whoever operates it says so, and every stream gets a new epoch.
@@ -123,8 +134,9 @@ export class SharedStore {
       this.#timeline.later(delayMs, () => {
         const backMs = this.faults.latencyMs(owner);
         if (!owner.alive && this.#randomOf(owner).chance(0.5)) return;
-        if (this.#timeline.now < this.refusesUntil) {
-          const error = new DeliveryError("store_unavailable", { detail: "simulated" });
+        const refusal = this.#refusalOf(operations);
+        if (refusal !== undefined) {
+          const error = new DeliveryError(refusal, { detail: "simulated" });
           this.#timeline.for(owner, backMs, () => reject(error));
           return;
         }
@@ -140,6 +152,20 @@ export class SharedStore {
         );
       });
     });
+  }
+
+  /** Why a batch is refused as a whole. Only a sweep makes room. */
+  #refusalOf(operations: readonly Operation[]): "store_unavailable" | "store_full" | undefined {
+    const { now } = this.#timeline;
+    if (now < this.refusesUntil) return "store_unavailable";
+    if (this.#fullUntil === 0) return undefined;
+    if (operations.every(({ kind }) => isRead(kind))) return undefined;
+    if (operations[0]?.kind !== "sweep") {
+      this.#history.add({ kind: "full", operation: operations[0]?.kind ?? "" });
+      return "store_full";
+    }
+    if (now >= this.#fullUntil) this.#fullUntil = 0;
+    return undefined;
   }
 
   #committed(owner: Process, operations: readonly Operation[], results: readonly Result[]): void {

@@ -261,6 +261,7 @@ export class World {
     this.busy = false;
     this.store.refusesUntil = 0;
     this.store.slowUntil = 0;
+    this.store.hasSpace();
     this.store.faults = {
       ...this.store.faults,
       announcementLost: 0,

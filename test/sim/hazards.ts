@@ -1,0 +1,24 @@
+/**
+ * What may go wrong in a run beside the faults of its plan: drawn from the seed on its own, so that a run
+ * without hazards is what it was.
+ */
+
+import { Seeded } from "./seeded.ts";
+
+export type HazardKind =
+  /** The store has no space left, until a sweep makes some. */
+  "storeFull";
+
+export const hazardKinds: readonly HazardKind[] = ["storeFull"];
+
+export type Hazards = {
+  /** Faults that happen as those of the plan do. */
+  readonly faults: readonly HazardKind[];
+};
+
+/** `also`: those that happen in every run. */
+export function hazardsOf(seed: number, also: readonly string[]): Hazards {
+  const random = new Seeded(seed ^ 0x2c1b3c6d);
+  const happens = (name: string) => also.includes(name) || random.named(name).chance(0.15);
+  return { faults: hazardKinds.filter(happens) };
+}
