@@ -55,14 +55,16 @@ export class ScriptedApplication {
   }
 
   async #step(node: ScriptedNode, socket: Socket, step: string, id: string): Promise<void> {
-    const [verb, what = "", entry = ""] = step.split(" ");
-    if (verb === "join") await socket.join(what);
+    const [verb, what = "", entry = "", count] = step.split(" ");
+    // `join red last 5`: with what was published there before.
+    if (verb === "join") await socket.join(what, entry === "last" ? { last: Number(count) } : {});
     else if (verb === "leave") await socket.leave(what);
     // Once more in the very moment in which the first one is refused.
     else if (verb === "insist") await leaving(socket, what).catch(() => leaving(socket, what));
     else if (verb === "publish") await publish(node, { room: what, id: entry });
     else if (verb === "emit") node.server?.to(what).emit("note", entry, "");
     else if (verb === "sleep") await new Promise((resolve) => void setTimeout(resolve, Number(what)));
+    else if (verb === "end") socket.delivery.session?.end();
     else if (verb === "fail") throw Object.assign(new Error(what), { code: what });
     else if (verb === "retry" && !this.#retried.has(id)) {
       this.#retried.add(id);

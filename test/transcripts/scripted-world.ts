@@ -34,10 +34,14 @@ export type ScriptedPage = {
   socket: ClientSocket | undefined;
   /** Listeners of its window, which a reload calls. */
   readonly listeners: Map<string, () => void>;
+  /** Questions of the server that the page has kept to itself, where it does so: by name, how to answer. */
+  unanswered: Map<string, () => void> | undefined;
 };
 
 export type ScriptedOptions = {
   readonly delivery: DeliveryOptions;
+  /** Events that a client keeps at most until they have their outcome. */
+  readonly outboxLimit: number;
   readonly latencyMs: number;
   readonly charactersPerMs: number;
   readonly bufferCharacters: number;
@@ -159,6 +163,7 @@ export class ScriptedWorld {
       link: undefined,
       socket: undefined,
       listeners: new Map(),
+      unanswered: undefined,
     };
     this.pages.set(name, page);
     this.timeline.for(process, 0, () => {
@@ -184,6 +189,7 @@ export class ScriptedWorld {
       transports: [pageTransport({ owner: page.process, dial })] as never,
       auth: { page: page.name, rooms },
       delivery: {
+        outboxLimit: this.#options.outboxLimit,
         persist: {
           load: (key) => place.get(key) ?? null,
           save: (key, text) => void place.set(key, text),
@@ -237,7 +243,9 @@ export class ScriptedWorld {
     socket.on("note", show);
     socket.on("question", (id: string, answer: (value: string) => void) => {
       show(id);
-      answer(`answer to ${id}`);
+      const give = () => answer(`answer to ${id}`);
+      if (page.unanswered === undefined) give();
+      else page.unanswered.set(id, give);
     });
     socket.on("connect_error", (error: Error & { data?: { code?: string } }) => {
       // Without data it was the link that failed, not the server that refused.

@@ -27,10 +27,11 @@ export class WorldStage implements Stage {
       bufferCharacters = 65_536,
       storeMs = 1,
       entriesPerStream = 0,
+      outboxLimit = 10_000,
       ...delivery
     } = settingsOf(words);
     this.#frames = words.includes("frames");
-    const network = { latencyMs, charactersPerMs, bufferCharacters, storeMs };
+    const network = { latencyMs, charactersPerMs, bufferCharacters, storeMs, outboxLimit };
     const retention = entriesPerStream > 0 ? { retention: { entriesPerStream } } : {};
     this.#world = new ScriptedWorld(
       { ...network, delivery: { ...delivery, ...retention } },
@@ -132,7 +133,10 @@ export class WorldStage implements Stage {
     else if (command.startsWith("store answers after ")) {
       const answerMs = durationOf(command);
       store.faults = { ...store.faults, latencyMs: () => answerMs };
-    } else throw new Error("the store refuses for, is slow for, or answers after a time");
+    } else if (command.startsWith("store goes back "))
+      // Whoever sets it back renews the epochs, or does not know that it was set back.
+      store.rewind(durationOf(command.replace(" unnoticed", "")), !command.endsWith(" unnoticed"));
+    else throw new Error("the store refuses for, is slow for, answers after, or goes back a time");
   }
 
   async #nodeDoes(node: ScriptedNode, verb: string, command: string): Promise<void> {
@@ -144,16 +148,28 @@ export class WorldStage implements Stage {
     else if (verb === "asks") this.#ask(node, command);
     else if (verb === "drains") timeline.for(node.process, 0, () => void node.server?.delivery.close());
     else if (verb === "tells") await this.#figures(node);
-    else throw new Error("a node publishes, asks, crashes, freezes, drains, or tells its figures");
+    else if (verb === "takes" || verb === "sends") this.#takeFrom(node, command);
+    else throw new Error("a node publishes, asks, takes, sends, crashes, freezes, drains, or tells");
   }
 
-  /** `n00 publishes red,blue x1 x500 except a`, or `n00 publishes volatile red x1`. */
+  /** `n00 takes red from a`, or `n00 sends a away` with its session. */
+  #takeFrom(node: ScriptedNode, command: string): void {
+    const [, verb, what = "", , page = ""] = command.split(" ");
+    const session = this.#sessionOf(verb === "takes" ? page : what) ?? "";
+    this.#world.timeline.for(node.process, 0, () => {
+      if (verb === "takes") node.server?.in(session).socketsLeave(what);
+      else node.server?.in(session).disconnectSockets();
+    });
+  }
+
+  /** `n00 publishes red,blue x1 x500 except a`, or a room; or `n00 publishes volatile red x1`. */
   #publish(node: ScriptedNode, command: string): void {
     const words = command.split(" ").slice(2);
     const isVolatile = words[0] === "volatile";
     const [room = "", id = ""] = words.slice(isVolatile ? 1 : 0);
     const size = words.find((word, index) => index > 1 && /^x\d+$/.test(word)) ?? "x0";
-    const excluded = words.includes("except") ? this.#sessionOf(words.at(-1) ?? "") : undefined;
+    const whom = words.at(-1) ?? "";
+    const excluded = words.includes("except") ? (this.#sessionOf(whom) ?? whom) : undefined;
     const padding = "x".repeat(Number(size.slice(1)));
     const except = excluded === undefined ? {} : { except: excluded };
     this.#world.timeline.for(node.process, 0, () => {
@@ -201,6 +217,9 @@ export class WorldStage implements Stage {
     if (verb === "emits") this.#emit(page, command);
     else if (verb === "freezes") page.process.frozenUntil = timeline.now + durationOf(command);
     else if (verb === "goes") page.goesTo = command.split(" ").at(-1);
+    else if (verb === "answers") this.#answer(page, command.split(" ")[2] ?? "");
+    else if (command === `${page.name} forgets its session`)
+      timeline.for(page.process, 0, () => page.socket?.delivery.reset());
     else if (command === `${page.name} is reset`) page.link?.reset();
     else if (command === `${page.name} goes silent`) {
       // Half-open: nothing gets through any more, and nobody is told.
@@ -234,6 +253,21 @@ export class WorldStage implements Stage {
       const { lastSequence: sequence, session } = socket.delivery;
       history.add({ kind: "emit", page: name, session: session?.id ?? "", sequence, id, plan: steps });
     });
+  }
+
+  /** `a answers late`: not before it is told to, by `a answers q1`. */
+  #answer(page: ScriptedPage, what: string): void {
+    const { timeline } = this.#world;
+    if (what === "late") page.unanswered ??= new Map();
+    else
+      timeline.for(page.process, 0, () => {
+        try {
+          page.unanswered?.get(what)?.();
+        } catch (error) {
+          const line = `${page.name} cannot answer ${what}: ${(error as { code?: string }).code}`;
+          this.#told.push({ at: timeline.now, line });
+        }
+      });
   }
 
   /** Emits under a name that may be refused, in each of the ways to emit. */

@@ -97,6 +97,8 @@ export class WorldWords {
         return `store has let go of ${this.#room(fact.stream)} below ${fact.low}`;
       case "ended":
         return `store has the session of ${this.#page(fact.session)} ${fact.why}`;
+      case "rewound":
+        return `store stands where it stood at ${(fact.to / 1_000).toFixed(3)} s`;
       default:
         return "";
     }
