@@ -183,6 +183,26 @@ test("G1 a stored upload waits for an event in front of it that was held when th
   ]);
 });
 
+test("G1 on a connection that is about to close nothing is taken or begun, and no upload read again", () => {
+  const session = opened();
+  session.handleFrame(["ch", 1, 0, 1, 0, '["ev",1,0,[]]']);
+  session.handleFrame(["ev", 2, 0, []]);
+  session.handleChunkStored(1, 1);
+  said(session);
+  session.handleClosing();
+  session.handleUpload(1, '["ev",1,0,[]]');
+  session.handleFrame(["ev", 3, 0, []]);
+  session.handleFrame(["ch", 1, 0, 1, 0, '["ev",1,0,[]]']);
+  session.handleChunkStored(1, 1);
+  expect(said(session).filter((word) => /run|read/.test(word))).toEqual([]);
+  session.handleDisconnected();
+  session.handleConnected(1);
+  session.handleFrame(["ch", 1, 0, 1, 0, '["ev",1,0,[]]']);
+  session.handleUpload(1, '["ev",1,0,[]]');
+  session.handleFrame(["ev", 2, 0, []]);
+  expect(said(session)).toEqual(["readUpload 1", "run 1", "run 2"]);
+});
+
 test("G1 an old copy of a client's state is recognised by its mark and by its next sequence", () => {
   const session = opened();
   session.handleFrame(["ev", 1, 0, []]);

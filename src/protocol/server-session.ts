@@ -4,8 +4,8 @@
  * to it.
  *
  * - getters: `low`, `running`, `depth`;
- * - inputs: `handleConnected`, `handleDisconnected`, `handleFrame`, `handleOutcome`, `handleRecorded`,
- *   `handleRetry`, `handleNotRun`, `handleChunkStored`, `handleUpload`;
+ * - inputs: `handleConnected`, `handleClosing`, `handleDisconnected`, `handleFrame`, `handleOutcome`,
+ *   `handleRecorded`, `handleRetry`, `handleNotRun`, `handleChunkStored`, `handleUpload`;
  * - outputs: `poll()` after each input. The order is part of the contract: an outcome is transmitted only
  *   after `handleRecorded`, and that is called only when the store has committed the `record` output.
  *
@@ -40,8 +40,11 @@ export class ServerSession {
   #expected: number;
   #tables: InboxTables | undefined;
   #connected = false;
-  /** The connection has broken the protocol and is being closed: what else it says is not taken. */
-  #refused = false;
+  /**
+   * The connection is being closed, for what it did or because the process ends: nothing more is taken or
+   * begun.
+   */
+  #closing = false;
   #outputs: ServerOutput[] = [];
 
   constructor(options: {
@@ -99,7 +102,7 @@ export class ServerSession {
     readonly uploads: readonly (readonly [number, number])[];
   } {
     this.#connected = true;
-    this.#refused = false;
+    this.#closing = false;
     this.#forgetBelow(low);
     this.#expected = this.#low;
     if (this.#tables === undefined) return { frames: [], uploads: [] };
@@ -124,9 +127,15 @@ export class ServerSession {
     this.#outputs = this.#outputs.filter(({ kind }) => kind !== "transmit" && kind !== "violation");
   }
 
+  /** The connection is about to be closed: nothing more is taken from it or begun on it. */
+  handleClosing(): void {
+    this.#closing = true;
+    this.#tables?.held.clear();
+  }
+
   /** Takes one parsed frame of the client. */
   handleFrame(value: unknown): void {
-    if (!this.#connected || this.#refused) return;
+    if (!this.#connected || this.#closing) return;
     const frame = decodeClientFrame(value);
     if (typeof frame === "string") {
       this.#violation("bad_frame", frame);
@@ -206,7 +215,7 @@ export class ServerSession {
     if (upload?.reading !== true) return;
     upload.reading = false;
     // Without a connection it could only be run without its listeners; the client sends its last chunk again.
-    if (!this.#connected || this.#hasRun(sequence)) return;
+    if (!this.#connected || this.#closing || this.#hasRun(sequence)) return;
     const frame = decodeClientFrame(parseJson(text));
     if (text.length > this.#uploadCharactersMax) this.#rejectUpload(sequence, "event_too_large");
     else if (typeof frame === "string" || !isRunnable(frame) || frame.sequence !== sequence) {
@@ -307,7 +316,7 @@ export class ServerSession {
 
   /** Reads a complete upload when its turn has come: after what is in front of it, unless sent aside. */
   #completeUpload(sequence: number, upload: Upload): void {
-    if (upload.reading || upload.stored !== upload.count || this.#hasRun(sequence)) return;
+    if (this.#closing || upload.reading || upload.stored !== upload.count || this.#hasRun(sequence)) return;
     if (!upload.aside && !this.#known.deferred.has(sequence)) {
       // What was held in front of it was forgotten with its connection, and comes again before it.
       if (sequence > this.#expected || this.#uploadInFrontOf(sequence)) return;
@@ -345,6 +354,7 @@ export class ServerSession {
    * uploads.
    */
   #releaseHeld(): void {
+    if (this.#closing) return;
     for (const [sequence, run] of this.#known.held) {
       if (this.#uploadInFrontOf(sequence)) break;
       this.#known.held.delete(sequence);
@@ -393,7 +403,7 @@ export class ServerSession {
   }
 
   #violation(code: Extract<ServerOutput, { kind: "violation" }>["code"], detail: string): void {
-    this.#refused = true;
+    this.#closing = true;
     this.#outputs.push({ kind: "violation", code, detail });
   }
 }

@@ -45,8 +45,6 @@ export class Session extends EventEmitter implements SocketSession {
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
-  /** The connection is being let go. */
-  #quiet = false;
   readonly #runs: EventRuns;
   readonly #uploads: SessionUploads;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
@@ -152,7 +150,6 @@ export class Session extends EventEmitter implements SocketSession {
   // --- what the socket calls ---
 
   handleFrames(values: readonly unknown[]): void {
-    if (this.#quiet) return;
     // In front of all that these frames lead to: a copy of the client that resumes then is known for one.
     if (this.holder.hear(this.generation)) this.#delivery.saveHeard(this);
     for (const value of values) {
@@ -212,7 +209,6 @@ export class Session extends EventEmitter implements SocketSession {
   connect(connection: Connection, low: number): ReturnType<ServerSession["handleConnected"]> {
     this.connection = connection;
     this.socket = connection.socket;
-    this.#quiet = false;
     this.#runs.handleHeld();
     return this.#inbox.handleConnected(low);
   }
@@ -227,7 +223,7 @@ export class Session extends EventEmitter implements SocketSession {
    * one.
    */
   quiesce(): void {
-    this.#quiet = true;
+    this.#inbox.handleClosing();
     this.#stopRuns();
   }
 
@@ -269,9 +265,7 @@ export class Session extends EventEmitter implements SocketSession {
   #perform(output: ServerOutput): void {
     switch (output.kind) {
       case "run":
-        // After what was stopped nothing behind it may begin.
-        if (this.#quiet) this.#inbox.handleNotRun(output.sequence);
-        else this.#runs.begin(output);
+        this.#runs.begin(output);
         return;
       case "record":
         void this.#record(output.outcome, output.low);
