@@ -134,6 +134,8 @@ export class SessionAdmission implements io.Admission {
     const peek = await delivery.store.peekSession(id, now);
     if (peek === undefined || peek.namespace !== delivery.name) return "unknown_session";
     if (!sameDigest(peek.tokenDigest, digest)) return "wrong_token";
+    // It is over, and only the store does not know yet.
+    if (delivery.ending.has(id)) return "unknown_session";
     const held = delivery.sessions.get(id);
     // The store decides. But of events that run here it knows nothing yet, and an old copy of the client's
     // state must not cost the holder its session; unless another process has held it since.
@@ -160,6 +162,7 @@ export class SessionAdmission implements io.Admission {
       });
       return code;
     }
+    if (delivery.ending.has(id)) return "unknown_session";
     const session = this.#takeOver({ id, token, principal, hello }, socket, result);
     if (session === undefined) return "stale_generation";
     const memberships = await this.#authorized(session, socket, result);

@@ -40,6 +40,8 @@ export class NamespaceDelivery {
   readonly order: EmitOrder;
   /** Sessions that live in this process, connected or suspended; the longest suspended first. */
   readonly sessions = new Map<string, Session>();
+  /** Sessions that have ended here, and in the store as soon as that answers. */
+  readonly ending = new Set<string>();
   /** The adapter's own membership methods, in front of which ours stand. */
   readonly localRooms: Pick<Adapter, "addAll" | "del">;
   readonly rooms: RoomMemberships;
@@ -229,7 +231,10 @@ export class NamespaceDelivery {
       const report = (error: unknown) => this.reportStoreError(error);
       const ownKey = roomKey(this.name, session.id);
       // Whoever was sent away must not resume because the store was away at that moment.
-      persistently(() => this.store.endSession(session.id, ownKey), { report }).catch(report);
+      this.ending.add(session.id);
+      persistently(() => this.store.endSession(session.id, ownKey), { report })
+        .catch(report)
+        .finally(() => this.ending.delete(session.id));
     }
     if (reason === "moved") {
       session.connection?.refuse(serverFrame.error("stale_generation", "resumed elsewhere"));
@@ -314,10 +319,13 @@ export class NamespaceDelivery {
       ...(request.request === undefined ? {} : { request: request.request }),
       ...(idempotency === undefined ? {} : { idempotency, strictPayload: own !== undefined }),
     };
+    const { meter } = this.options;
     for (;;) {
       const holding = own === undefined ? active?.holding : undefined;
+      const startedAt = meter === undefined ? 0 : performance.now();
       const result = await this.store.append(holding === undefined ? append : { ...append, holding });
       if (result.ok) {
+        meter?.appended(performance.now() - startedAt);
         for (const { stream, offset } of result.receipts) active?.places.push({ stream, offset });
         return result.receipts;
       }
