@@ -243,9 +243,13 @@ function connectionsByTransport(server: Server): Record<string, number> {
 
 function openingStore(options: ResolvedOptions): OpeningStore {
   const { store, storeQueueLimit, storeQueueBytesLimit, meter } = options;
-  if (typeof store !== "string") return new OpeningStore(Promise.resolve(store), store.durability, meter);
-  const opening = openStore(store, { queueLimit: storeQueueLimit, queueBytesLimit: storeQueueBytesLimit });
-  return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory", meter);
+  if (typeof store !== "string") return new OpeningStore(Promise.resolve(store), store.durability);
+  const opening = openStore(store, {
+    queueLimit: storeQueueLimit,
+    queueBytesLimit: storeQueueBytesLimit,
+    onBusy: () => meter?.limitHit("store_queue"),
+  });
+  return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory");
 }
 
 type EngineServer = { readonly clients: Record<string, Engine> };

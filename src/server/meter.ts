@@ -12,7 +12,7 @@ export type Meter = {
   admitted(outcome: "resumed" | "new" | ErrorCode): void;
   /** A client is told that entries cannot be delivered any more. */
   gap(reason: GapReason): void;
-  /** From the call of the store to its commit, milliseconds. */
+  /** From the call of the store to its answer after the commit, milliseconds. */
   appended(durationMs: number): void;
   /** From the announcement of committed entries until every live member has been written to, milliseconds. */
   fannedOut(durationMs: number): void;

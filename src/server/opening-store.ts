@@ -5,7 +5,6 @@
 
 import { DeliveryError } from "../protocol/errors.ts";
 import type { Durability, Store } from "../store/port.ts";
-import type { Meter } from "./meter.ts";
 
 export class OpeningStore implements Store {
   readonly durability: Durability;
@@ -15,11 +14,9 @@ export class OpeningStore implements Store {
   #failure: unknown;
   #waiting: (() => void)[] = [];
   #listener: Parameters<Store["onCommitted"]>[0] | undefined;
-  readonly #meter: Meter | undefined;
 
-  constructor(opening: Promise<Store>, durability: Durability, meter?: Meter) {
+  constructor(opening: Promise<Store>, durability: Durability) {
     this.durability = durability;
-    this.#meter = meter;
     this.ready = opening.then(
       (store) => this.#opened(store),
       (error: unknown) => this.#failed(error),
@@ -37,15 +34,7 @@ export class OpeningStore implements Store {
     this.#store?.follow();
   }
 
-  append: Store["append"] = (request) => {
-    const meter = this.#meter;
-    if (meter === undefined) return this.#call((store) => store.append(request));
-    const startedAt = performance.now();
-    return this.#call(
-      (store) => store.append(request),
-      () => meter.appended(performance.now() - startedAt),
-    );
-  };
+  append: Store["append"] = (request) => this.#call((store) => store.append(request));
   read: Store["read"] = (request) => this.#call((store) => store.read(request));
   heads: Store["heads"] = (keys) => this.#call((store) => store.heads(keys));
   openSession: Store["openSession"] = (request) => this.#call((store) => store.openSession(request));
@@ -72,28 +61,18 @@ export class OpeningStore implements Store {
     await this.#store?.close();
   }
 
-  #call<T>(operation: (store: Store) => Promise<T>, done?: () => void): Promise<T> {
-    if (this.#store !== undefined) {
-      const result = operation(this.#store);
-      // Beside the caller's continuation, which must not come a turn later than without a meter.
-      if (this.#meter !== undefined) result.then(done, this.#noteBusy);
-      return result;
-    }
+  #call<T>(operation: (store: Store) => Promise<T>): Promise<T> {
+    if (this.#store !== undefined) return operation(this.#store);
     if (this.#failure !== undefined) {
       return Promise.reject(new DeliveryError("store_unavailable", { cause: this.#failure }));
     }
     if (this.#waiting.length >= waitingLimit) return Promise.reject(new DeliveryError("store_busy"));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push(() => {
-        this.#call(operation, done).then(resolve, reject);
+        this.#call(operation).then(resolve, reject);
       });
     });
   }
-
-  readonly #noteBusy = (error: unknown) => {
-    if ((error as { code?: unknown } | undefined)?.code === "store_busy")
-      this.#meter?.limitHit("store_queue");
-  };
 
   #opened(store: Store): void {
     this.#store = store;

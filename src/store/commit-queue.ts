@@ -35,6 +35,8 @@ export type QueueLimits = {
   readonly queueLimit: number;
   /** Bytes that may wait, those of the batch in flight included. */
   readonly queueBytesLimit: number;
+  /** Told of each operation that is refused as one too many. */
+  readonly onBusy?: (() => void) | undefined;
 };
 
 export class CommitQueue {
@@ -113,6 +115,7 @@ export class CommitQueue {
       throw new DeliveryError("store_unavailable", { detail: "the store is closed" });
     }
     if (this.#count < this.#limits.queueLimit && this.#bytes + bytes <= this.#limits.queueBytesLimit) return;
+    this.#limits.onBusy?.();
     const detail = `${this.#count} operations and ${this.#bytes} bytes are waiting`;
     throw new DeliveryError("store_busy", { detail });
   }

@@ -13,6 +13,8 @@ export type StoreOptions = {
   readonly queueLimit?: number;
   /** Bytes that may wait for their commit; more are refused with `store_busy`. Default 64 MiB. */
   readonly queueBytesLimit?: number;
+  /** Told of each operation that is refused with `store_busy`. */
+  readonly onBusy?: () => void;
 };
 
 /**
@@ -28,6 +30,7 @@ export async function openStore(address: string, options: StoreOptions = {}): Pr
   const limits = {
     queueLimit: options.queueLimit ?? queueLimitDefault,
     queueBytesLimit: options.queueBytesLimit ?? queueBytesLimitDefault,
+    onBusy: options.onBusy,
   };
   if (engine === "memory" && place === "") {
     const { maxBytes } = parseSettings(address, settings, ["maxBytes"]);
