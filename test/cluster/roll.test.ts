@@ -62,7 +62,7 @@ test("G9 a roll to a good build serves it; one to a bad build says why and chang
   expect(scrape.of("holdfast_worker_deaths_total")).toBe(0);
 });
 
-test("nobody to roll: nobody answers, nobody is asked, and a process without workers says so", async (context) => {
+test("nothing to roll: nobody answers, no port is named, there are no workers", async (context) => {
   const rolling = async (environment: Record<string, string>, ...args: string[]) => {
     const program = join(root, "src/command.ts");
     const child = startChild(context, { program, args: ["roll", ...args], environment });
