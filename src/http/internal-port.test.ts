@@ -44,7 +44,7 @@ test.each([
   expect(begun).toBe(0);
 });
 
-test("metrics have their type; when they cannot be read, the answer says so and the port goes on", async () => {
+test("metrics have their type; where they cannot be read, the answer says so", async () => {
   let working = true;
   const port = await open({ metrics: async () => (working ? "a 1\n" : Promise.reject(new Error("gone"))) });
   const read = () => ask(port, { method: "GET", path: "/metrics" });

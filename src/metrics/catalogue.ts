@@ -51,8 +51,8 @@ export const catalogue = {
       ],
     },
     meaning:
-      "Clients that asked for a session: it went on (`resumed`), a first one was opened (`new`), or why the " +
-      "old one did not go on, an error code.",
+      "Clients that asked for a session: it went on (`resumed`), a first one was opened (`new`), or why " +
+      "the old one did not go on, an error code.",
     advice:
       "`unknown_session`: clients come back later than HOLDFAST_SESSION_HOURS, or the store was lost. " +
       "`wrong_token`: somebody guesses. `protocol_version`: clients are older than the server serves.",
