@@ -164,6 +164,7 @@ export class Positions {
 
   /**
    * A gap moves the position forward; only a reset may also move it back, to where the new history stands.
+   * The places of entries in other streams are then of a history that may be over there as well.
    */
   handleGap(now: number, frame: Extract<ServerFrame, { kind: "gap" }>): Shown[] {
     const stream = this.#streams.get(frame.stream);
@@ -171,6 +172,7 @@ export class Positions {
     const { epoch, from, to, reason } = frame;
     const known = epoch === stream.epoch && (reason === "reset" ? to === stream.offset : to <= stream.offset);
     if (known) return [];
+    if (reason !== "retention") this.#forgetPlaces();
     stream.epoch = epoch;
     stream.offset = to;
     stream.since = to;
@@ -254,6 +256,12 @@ export class Positions {
       const known = this.#streams.get(other);
       return known !== undefined && known.since < offset && offset <= known.offset;
     });
+  }
+
+  /** What was shown up to here says nothing of what other streams hold from now on. */
+  #forgetPlaces(): void {
+    this.#elsewhere.clear();
+    for (const stream of this.#streams.values()) stream.since = stream.offset;
   }
 
   /** Also where a known stream stands further on: it may be left, and joined again in front of the place. */
