@@ -159,6 +159,11 @@ export const errorCatalogue = {
     retryable: true,
     fix: "Raise the timeout, or treat the client as away.",
   },
+  question_lost: {
+    message: "The storage has lost what the client was asked.",
+    retryable: true,
+    fix: "Ask again: the storage has gone back in time, and the client may not have been asked.",
+  },
   store_invalid: {
     message: "The store address is not one that Holdfast understands.",
     retryable: false,

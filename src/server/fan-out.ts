@@ -10,9 +10,10 @@ import type { CommittedEntry, Page, Store, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import type { EmitOrder } from "./emit-order.ts";
 import type { Meter } from "./meter.ts";
-import { heldEntriesLimit, Member, NodeStream, type StreamHost } from "./node-stream.ts";
+import { heldEntriesLimit, Member, NodeStream } from "./node-stream.ts";
 import type { Session } from "./session.ts";
 import { StockClients } from "./stock-clients.ts";
+import type { StreamHost } from "./stream-host.ts";
 
 export type MemberPlace = {
   readonly head: StreamHead;
@@ -29,6 +30,7 @@ export class FanOut implements StreamHost {
   readonly chunkCharacters: number;
   readonly partsWindowCharacters: number;
   readonly meter: Meter | undefined;
+  readonly questionsLost: (session: string) => void;
   readonly stock: StockClients;
   readonly #streams = new Map<number, NodeStream>();
   readonly #store: Store;
@@ -48,12 +50,14 @@ export class FanOut implements StreamHost {
     readonly partsWindowCharacters: number;
     readonly meter: Meter | undefined;
     readonly findSession: (id: string) => Session | undefined;
+    readonly questionsLost: (session: string) => void;
     readonly reportStoreError: (error: unknown) => void;
   }) {
     this.namespace = options.namespace.name;
     this.chunkCharacters = options.chunkCharacters;
     this.partsWindowCharacters = options.partsWindowCharacters;
     this.meter = options.meter;
+    this.questionsLost = options.questionsLost;
     this.#store = options.store;
     this.#adapter = () => options.namespace.adapter;
     const { order, processId } = options;

@@ -64,6 +64,7 @@ export class NamespaceDelivery {
       partsWindowCharacters: node.options.limits.chunkCharacters * node.options.limits.windowChunks,
       meter: node.options.meter,
       findSession: (id) => this.sessions.get(id),
+      questionsLost: (session) => node.replies.giveUpSession(session, "question_lost"),
       reportStoreError: (error) => this.reportStoreError(error),
     });
   }
@@ -239,7 +240,7 @@ export class NamespaceDelivery {
     if (reason === "moved") {
       session.connection?.refuse(serverFrame.error("stale_generation", "resumed elsewhere"));
     }
-    this.node.replies.endSession(session.id, reason === "moved" ? "stale_generation" : "session_closed");
+    this.node.replies.giveUpSession(session.id, reason === "moved" ? "stale_generation" : "session_closed");
     session.announce(reason === "moved" ? "moved" : "end", reason);
   }
 

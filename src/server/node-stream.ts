@@ -7,25 +7,9 @@ import { cutText } from "../protocol/cut-text.ts";
 import { entryText, serverFrame, skipText } from "../protocol/frames.ts";
 import { type Delivered, MemberFeed, type FeedOutput } from "../protocol/member-feed.ts";
 import { StreamSequencer, type SequencerOutput } from "../protocol/sequencer.ts";
-import type { CommittedEntry, Entry, Page, StreamHead } from "../store/port.ts";
+import type { CommittedEntry, Entry, StreamHead } from "../store/port.ts";
 import { SharedPacket, type Connection } from "./connection.ts";
-import type { Meter } from "./meter.ts";
-
-/** What a stream asks of its node. */
-export type StreamHost = {
-  readonly namespace: string;
-  readonly chunkCharacters: number;
-  /** Characters in parts that one member may have under way. */
-  readonly partsWindowCharacters: number;
-  readonly meter: Meter | undefined;
-  read(stream: number, after: number): Promise<Page>;
-  /** Connections that an entry with these `except` rooms must not be shown to. */
-  excluded(except: readonly string[]): ReadonlySet<string>;
-  /** Delivers to stock clients, in the stream's order. */
-  deliverStock(room: string, entry: CommittedEntry): void;
-  released(stream: NodeStream): void;
-  readFailed(error: unknown): void;
-};
+import type { StreamHost } from "./stream-host.ts";
 
 export class NodeStream {
   readonly id: number;
@@ -110,11 +94,23 @@ export class NodeStream {
           void this.#fetch(output.after);
           break;
         case "skip":
-          for (const member of this.members) {
-            const { epoch, from, to, reason } = output;
-            member.carryOut(member.feed.handleSkipped(epoch, from, to, reason));
-          }
+          this.#skip(output);
           break;
+      }
+    }
+  }
+
+  /**
+   * Where the storage has gone back in time it may have lost more than entries: who is a member of what, and
+   * whole sessions. So after a reset all members resume, which asks the storage for that.
+   */
+  #skip({ epoch, from, to, reason }: Extract<SequencerOutput<CommittedEntry>, { kind: "skip" }>): void {
+    for (const member of this.members) {
+      const { feed, connection } = member;
+      const isLevel = !feed.live && feed.epoch === epoch && feed.sent <= to;
+      member.carryOut(feed.handleSkipped(epoch, from, to, reason));
+      if (reason === "reset" && !isLevel) {
+        connection.refuse(serverFrame.error("store_unavailable", "the storage has gone back in time"));
       }
     }
   }
@@ -313,6 +309,9 @@ export class Member {
           break;
         case "gap":
           this.stream.host.meter?.gap(output.reason);
+          if (output.reason === "reset" && this.stream.room === this.session) {
+            this.stream.host.questionsLost(this.session);
+          }
           // In the new epoch the client would take the gap for one that it knows.
           this.announce({ offset: output.from }, output.reason === "reset" ? "" : output.epoch);
           this.connection.queue(

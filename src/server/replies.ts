@@ -72,8 +72,8 @@ export class Replies {
     this.#waiting.delete(request);
   }
 
-  /** The session has ended: nobody will answer its callbacks any more. */
-  endSession(session: string, code: "session_closed" | "stale_generation"): void {
+  /** The session has ended, or what it was asked is lost: nobody will answer its callbacks any more. */
+  giveUpSession(session: string, code: "session_closed" | "stale_generation" | "question_lost"): void {
     for (const [request, waiting] of this.#waiting) {
       if (waiting.session === session) this.#giveUp(request, new DeliveryError(code));
     }
