@@ -42,6 +42,9 @@ class Answers {
   readonly #down = new Set<string>();
   /** The store went back in time after they were asked: the question may be lost, or who was asked. */
   readonly #mayBeLost = new Set<string>();
+  /** Sessions that the store has lost; the process that holds one finds out when it writes. */
+  readonly #lostSessions = new Set<string>();
+  #isRewound = false;
   readonly #sessions = new Map<string, string>();
 
   constructor({ mayEvict, mayForget }: AnswerEvidence, report: Report) {
@@ -64,6 +67,7 @@ class Answers {
         return;
       case "ended":
         this.#ended.add(fact.session);
+        if (fact.why === "rewound") this.#lostSessions.add(fact.session);
         return;
       case "resumed":
         this.#holders.set(fact.session, fact.node.slice(0, 3));
@@ -73,6 +77,7 @@ class Answers {
         return;
       case "rewound":
         for (const id of this.#asked.keys()) this.#mayBeLost.add(id);
+        this.#isRewound = true;
         return;
       case "connect":
         this.#sessions.set(fact.page, fact.session);
@@ -122,7 +127,9 @@ class Answers {
       case "operation has timed out":
         return timeoutMs > 0;
       case "stale_generation":
-        return this.#holders.has(session) || this.#mayBeLost.has(id);
+        return this.#holders.has(session) || this.#mayBeLost.has(id) || this.#lostSessions.has(session);
+      case "question_lost":
+        return this.#isRewound;
       case "session_closed":
         this.#closed.add(session);
         return true;

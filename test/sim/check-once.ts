@@ -8,7 +8,9 @@ import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
 
 export function checkKeys(history: History, report: Report): void {
-  const stored = new Map<string, { readonly id: string; readonly place: string; readonly at: number }>();
+  const stored = new Map<string, Stored>();
+  /** What the store has lost may still be told by an answer that was under way. */
+  const lost = new Map<string, Stored[]>();
   const first = new Set<string>();
   for (const { at, fact } of history.lines) {
     if (fact.kind === "rewound") {
@@ -16,6 +18,7 @@ export function checkKeys(history: History, report: Report): void {
         if (entry.at <= fact.to) continue;
         stored.delete(key);
         first.delete(key);
+        lost.set(key, [...(lost.get(key) ?? []), entry]);
       }
     }
     if (fact.kind === "appended" && /^k\d+x?$/.test(fact.id)) {
@@ -24,12 +27,21 @@ export function checkKeys(history: History, report: Report): void {
       if (before !== undefined) report("G5", `${key} was stored as ${before.id} and as ${fact.id}`);
       stored.set(key, { id: fact.id, place: `${fact.stream}:${fact.offset}`, at });
     }
-    if (fact.kind === "ordered") checkOrdered(fact, stored.get(fact.key), first, report);
+    if (fact.kind === "ordered" && !isOfLost(fact, lost.get(fact.key) ?? []))
+      checkOrdered(fact, stored.get(fact.key), first, report);
   }
 }
 
+type Stored = { readonly id: string; readonly place: string; readonly at: number };
+type Ordered = Extract<Fact, { kind: "ordered" }>;
+
+function isOfLost({ id, error, stream, offset }: Ordered, lost: readonly Stored[]): boolean {
+  if (error === "key_conflict") return lost.some((entry) => entry.id !== id);
+  return error === "" && lost.some((entry) => entry.id === id && entry.place === `${stream}:${offset}`);
+}
+
 function checkOrdered(
-  { key, id, error, stream, offset, duplicate }: Extract<Fact, { kind: "ordered" }>,
+  { key, id, error, stream, offset, duplicate }: Ordered,
   stored: { readonly id: string; readonly place: string } | undefined,
   first: Set<string>,
   report: Report,

@@ -10,6 +10,7 @@ import { RewoundStore, type Member, type Rewind, type Version } from "./rewound-
 
 type Shown = Extract<Fact, { kind: "shown" }>;
 type Gap = Extract<Fact, { kind: "gap" }>;
+type ShownBefore = { readonly resets: number; readonly place: string; readonly at: number };
 
 /** What a session was shown of one stream. */
 type Seen = {
@@ -43,7 +44,7 @@ class Record {
   /** By session and stream. */
   readonly #seen = new Map<string, Map<number, Seen>>();
   /** By session and event: how many resets the session had been told of when it was shown. */
-  readonly #ids = new Map<string, Map<string, { readonly resets: number; readonly place: string }>>();
+  readonly #ids = new Map<string, Map<string, ShownBefore>>();
   readonly #resets = new Map<string, number>();
   readonly #sessionOfPage = new Map<string, string>();
   readonly #trimmed = new Set<number>();
@@ -68,7 +69,7 @@ class Record {
     const session = this.#sessionOfPage.get(page) ?? "";
     for (const [stream, { last }] of this.#seen.get(session) ?? []) {
       const head = this.#store.head(stream);
-      if (last > head)
+      if (last > head && this.#store.isIn(session, stream))
         this.#report("G3", `${page} ${session} stands at ${stream}:${last}, the log at ${head}`);
     }
     for (const member of this.#store.members(session).values()) {
@@ -90,13 +91,22 @@ class Record {
     if (offset <= seen.last && !this.#beginsAnew(session, stream, offset))
       this.#report("G2", `${name} was shown after ${seen.last}`);
     const resets = this.#resets.get(session) ?? 0;
-    const ids = this.#ids.get(session) ?? new Map<string, { resets: number; place: string }>();
+    const ids = this.#ids.get(session) ?? new Map<string, ShownBefore>();
     const before = ids.get(id);
-    if (before?.resets === resets && !this.#mayBeUnknown(session, stream, seen.last, version))
+    const isUnexpected = before?.resets === resets && !this.#isHistory(session, version, before.at);
+    if (isUnexpected && !this.#mayBeUnknown(session, stream, seen.last, version))
       this.#report("G2", `${name} was shown at ${before.place} as well, without a reset in between`);
-    this.#ids.set(session, ids.set(id, { resets, place: `${stream}:${offset}` }));
+    this.#ids.set(session, ids.set(id, { resets, place: `${stream}:${offset}`, at: this.#now }));
     seen.last = offset;
     seen.shown.set(offset, id);
+  }
+
+  /** Whether a session has joined a room again, with history that holds the entry, since it was shown it. */
+  #isHistory(session: string, { stream, offset }: Version, shownAt: number): boolean {
+    return this.#store
+      .begun(session, stream)
+      .slice(1)
+      .some(({ base, since }) => since >= shownAt && base < offset);
   }
 
   /** Whoever leaves a room and joins it with history is shown that history, again if need be. */

@@ -83,6 +83,12 @@ export class RewoundStore {
     return this.#members.get(session) ?? new Map<string, Member>();
   }
 
+  /** Whether a session is a member of a stream; of its own room's always, without having joined. */
+  isIn(session: string, stream: number): boolean {
+    if (this.begun(session, stream).length === 0) return true;
+    return [...this.members(session).values()].some((member) => member.stream === stream);
+  }
+
   mayRead(session: string, key: string): boolean {
     return this.#keys.get(session)?.has(key) === true;
   }
