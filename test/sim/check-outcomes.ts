@@ -62,6 +62,8 @@ class Outcomes {
         if (!this.#recorded.has(name)) this.#recorded.set(name, fact.status);
         return;
       }
+      // From then on its node takes nobody for it, and the others when the store has ended it.
+      case "ending":
       case "ended":
         this.#ended.add(fact.session);
         return;

@@ -43,6 +43,8 @@ class Sessions {
         this.#report("G6", `${operation} of ${session} was taken from ${generation}, and ${held} holds it`);
         return;
       }
+      // From then on its node takes nobody for it, and the others when the store has ended it.
+      case "ending":
       case "ended":
         this.#ended.add(fact.session);
         return;

@@ -77,6 +77,8 @@ export type Fact =
   | { kind: "resumed"; session: string; generation: number; node: string }
   /** The store has taken a write of one who held the session before. */
   | { kind: "unfenced"; session: string; operation: string; generation: number; held: number }
+  /** A node ends the session; the store may not answer for a while. */
+  | { kind: "ending"; session: string; node: string }
   | { kind: "ended"; session: string; why: "ended" | "expired" | "rewound" }
   | {
       kind: "joined";

@@ -122,6 +122,7 @@ const turningPoints: ReadonlySet<Fact["kind"]> = new Set([
   "gap",
   "refused",
   "resumed",
+  "ending",
   "ended",
   "joined",
   "left",

@@ -80,6 +80,11 @@ export class SharedStore {
       this.#listeners.set(owner, listener);
       onCommitted.call(store, listener);
     };
+    const { endSession } = store;
+    store.endSession = (session, ownKey) => {
+      this.#history.add({ kind: "ending", session, node: owner.name });
+      return endSession.call(store, session, ownKey);
+    };
     return store;
   }
 

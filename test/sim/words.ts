@@ -120,6 +120,8 @@ export class Words {
         );
       case "left":
         return `store: ${this.#session(fact.session)} leaves ${fact.room}`;
+      case "ending":
+        return `${fact.node} ends the session of ${this.#session(fact.session)}`;
       case "ended":
         return `store: session of ${this.#session(fact.session)} is over (${fact.why})`;
       case "trimmed":
