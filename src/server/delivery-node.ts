@@ -47,7 +47,8 @@ export class DeliveryNode extends EventEmitter {
   readonly pulse = new Pulse();
   readonly #namespaces = new Map<string, NamespaceDelivery>();
   readonly #sweeper: ReturnType<typeof setInterval>;
-  #touchedAt = Date.now();
+  /** By the clock that nobody sets. */
+  #touchedAt = performance.now();
   #housekeeping = false;
   #closed: Promise<void> | undefined;
   #lagEntries = 0;
@@ -117,14 +118,14 @@ export class DeliveryNode extends EventEmitter {
 
   async #close(options: DrainOptions): Promise<void> {
     clearInterval(this.#sweeper);
-    const deadline = Date.now() + (options.handlersTimeoutMs ?? handlersTimeoutMsDefault);
+    const deadline = performance.now() + (options.handlersTimeoutMs ?? handlersTimeoutMsDefault);
     const engine = (this.server as unknown as { engine?: EngineServer }).engine;
     refuseConnections(this.server);
     const sockets = this.#socketsByClient();
     const clients = Object.values(engine?.clients ?? {});
     await letClientsGo(clients, (client) => sockets.get(client) ?? [], options);
     // Those of sessions whose client was away.
-    while (this.#runningHandlers > 0 && Date.now() < deadline) {
+    while (this.#runningHandlers > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     // Who came in at the last moment.
@@ -132,8 +133,8 @@ export class DeliveryNode extends EventEmitter {
     for (const client of Object.values(engine?.clients ?? {})) client.close();
     const closed = () =>
       Object.values(engine?.clients ?? {}).every(({ readyState }) => readyState === "closed");
-    const closedBy = Date.now() + connectionsTimeoutMs;
-    while (!closed() && Date.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
+    const closedBy = performance.now() + connectionsTimeoutMs;
+    while (!closed() && performance.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
     this.pulse.close();
     await this.store.close();
   }
@@ -202,13 +203,15 @@ export class DeliveryNode extends EventEmitter {
    */
   async #touch(now: number): Promise<void> {
     const { sessionLifeMs } = this.options;
-    if (now - this.#touchedAt < Math.min(sessionLifeMs / 4, 60_000)) return;
-    this.#touchedAt = now;
+    const lookedAt = performance.now();
+    if (lookedAt - this.#touchedAt < Math.min(sessionLifeMs / 4, 60_000)) return;
     const connected: string[] = [];
     for (const delivery of this.#namespaces.values()) {
       for (const session of delivery.sessions.values()) if (session.connected) connected.push(session.id);
     }
     if (connected.length > 0) await this.store.touchSessions(connected, now + sessionLifeMs);
+    // Where the store did not take it, the next sweep tries again.
+    this.#touchedAt = lookedAt;
   }
 
   /** Finds announcements that never came. */

@@ -63,8 +63,9 @@ async function letGo(client: Engine, sockets: readonly HoldfastSocket[], letting
     session instanceof Session ? [session] : [],
   );
   for (const session of sessions) session.quiesce();
-  const deadline = Date.now() + letting.handlersTimeoutMs;
-  while (sessions.some(({ running }) => running > 0) && Date.now() < deadline) await pause(lookIntervalMs);
+  const deadline = performance.now() + letting.handlersTimeoutMs;
+  while (sessions.some(({ running }) => running > 0) && performance.now() < deadline)
+    await pause(lookIntervalMs);
   // Spread over the interval, so that a batch does not come back as one.
   const reconnectInMs = Math.round(Math.random() * letting.batchIntervalMs);
   for (const { connection } of sessions) {

@@ -80,7 +80,7 @@ export class EventRuns {
       this.#finish(run.sequence, rejection(new DeliveryError("reserved_event", { detail: String(event) })));
       return;
     }
-    const until = Date.now() + this.#delivery.options.unhandledHoldMs;
+    const until = performance.now() + this.#delivery.options.unhandledHoldMs;
     this.#waiting.push({ run, args: values, until });
     this.release();
   }
@@ -95,7 +95,7 @@ export class EventRuns {
       if (first === undefined || !this.#mayStart()) return;
       const event = String(first.args[0]);
       if (!hasListener(target, event)) {
-        const remainingMs = first.until - Date.now();
+        const remainingMs = first.until - performance.now();
         if (remainingMs > 0) {
           clearTimeout(this.#timer);
           this.#timer = setTimeout(() => this.release(), remainingMs + 1);

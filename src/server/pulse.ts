@@ -4,7 +4,9 @@
  */
 export class Pulse {
   readonly #timer: ReturnType<typeof setInterval>;
+  /** Of two clocks: the one stands still while a machine sleeps, the other may be set back meanwhile. */
   #beatAt = Date.now();
+  #steadyBeatAt = performance.now();
   #stalls = 0;
 
   constructor() {
@@ -15,9 +17,12 @@ export class Pulse {
   /** How often the process has stood still for 2 s or longer, until this very moment. */
   stalls(): number {
     const now = Date.now();
+    const steadyNow = performance.now();
     // A clock that was set counts as well; believing it costs one question to the store for each session.
-    if (Math.abs(now - this.#beatAt) >= stallMs) this.#stalls += 1;
+    const sinceMs = Math.max(Math.abs(now - this.#beatAt), steadyNow - this.#steadyBeatAt);
+    if (sinceMs >= stallMs) this.#stalls += 1;
     this.#beatAt = now;
+    this.#steadyBeatAt = steadyNow;
     return this.#stalls;
   }
 
