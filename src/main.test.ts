@@ -74,6 +74,24 @@ test("with workers, a port that is in use is said before any worker is started",
   expect(child.stderr.trim().split("\n")).toHaveLength(2);
 });
 
+test.for([
+  ["one process", {}],
+  ["a primary", { HOLDFAST_WORKERS: "1" }],
+] as const)("an internal port that is in use stops the start of %s", async ([, environment], owner) => {
+  const port = await takenPort(owner);
+  const child = start(owner, { ...environment, HOLDFAST_INTERNAL_PORT: String(port) });
+  expect(await child.exited()).toEqual({ code: 2, signal: null });
+  expect(child.stderr).toContain(`The internal port cannot be opened (HOLDFAST_INTERNAL_PORT=${port}`);
+  expect(child.stderr).toContain("EADDRINUSE");
+  expect(child.stdout).toBe("");
+});
+
+test("nothing is measured, and no port opened, where none is asked for", async (owner) => {
+  const child = start(owner);
+  await urlOf(child);
+  expect(child.stdout.trim().split("\n")).toHaveLength(1);
+});
+
 function start(owner: Owner, environment: Record<string, string> = {}): Child {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-main-"));
   owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

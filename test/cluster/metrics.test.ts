@@ -60,8 +60,8 @@ test("G7 a scrape answers in time while workers hang, die and are rolled, and no
     await holdfast.scrape();
     const [first = 0] = holdfast.workers;
     process.kill(first, "SIGSTOP");
-    const hanging = await holdfast.scrape();
-    expect(hanging.of("holdfast_workers_silent")).toBe(1);
+    const isNoticed = async () => (await holdfast.scrape()).of("holdfast_workers_silent") === 1;
+    await until(isNoticed, { what: "a worker that hangs to be noticed" });
     process.kill(first, "SIGCONT");
     process.kill(first, "SIGKILL");
     await readyAgain(holdfast);
