@@ -40,20 +40,36 @@ export type SeedRuns = {
   readonly take: (report: SeedReport) => unknown;
 };
 
-/** Resolves when all seeds have run; rejects when a worker fails or says nothing for too long. */
+/** Resolves when all seeds have run; rejects when a worker cannot run. */
 export async function runSeeds(runs: SeedRuns): Promise<void> {
   const jobs = Math.max(1, Math.min(runs.jobs, runs.count));
   const workers = Array.from({ length: jobs }, (_, index) => {
     const count = Math.ceil((runs.count - index) / jobs);
-    return runWorker(runs, [runs.first + index, count, jobs]);
+    return runStride(runs, runs.first + index, count, jobs);
   });
   await Promise.all(workers);
+}
+
+/** A seed that never ends has failed; the others of its worker are run by another one. */
+async function runStride(runs: SeedRuns, first: number, count: number, stride: number): Promise<void> {
+  let next = first;
+  for (let left = count; left > 0; left--, next += stride) {
+    const take = (report: SeedReport) => {
+      next = report.seed + stride;
+      left -= 1;
+      return runs.take(report);
+    };
+    const ended = await runWorker({ ...runs, take }, [next, left, stride]);
+    if (ended === "all") return;
+    const violations = [{ guarantee: "G7", what: `the run does not end, or ends its process: ${ended}` }];
+    runs.take({ seed: next, violations, events: 0, steps: 0, virtualMs: 0 });
+  }
 }
 
 function runWorker(
   { trace = false, shrink = false, less = "", also = "", store = "memory", mutant, take }: SeedRuns,
   numbers: readonly number[],
-): Promise<void> {
+): Promise<string> {
   const task = shrink ? "shrink" : trace ? "trace" : "";
   const worker = fileURLToPath(new URL("worker.ts", import.meta.url));
   const loader = mutant === undefined ? [] : ["--import", mutantLoader(mutant)];
@@ -89,7 +105,8 @@ function runWorker(
       process.off("exit", end);
       const how = code === 0 ? "in the middle of a seed" : `with ${String(signal ?? code)}`;
       // What a run throws after its end is nobody's: the process then ends with nothing left to do.
-      if (isEnough || (code === 0 && left === 0)) resolve();
+      if (isEnough || (code === 0 && left === 0)) resolve("all");
+      else if (mutant === undefined && (signal === "SIGKILL" || code === 0)) resolve(how);
       else reject(new Error(`a worker ended ${how}; its last finished seed is ${last}`));
     });
   });
