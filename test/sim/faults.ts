@@ -19,6 +19,22 @@ export class Faults {
     for (const kind of world.plan.faults) this.#soon(kind, random.named(`fault ${kind}`));
   }
 
+  /**
+   * When nothing else goes wrong any more: clocks are set back while events wait that nobody listens for.
+   * Among other faults a connection rarely lasts long enough to see what comes of it.
+   */
+  whenCalm(): void {
+    const { timeline, plan, seats, history, less } = this.#world;
+    if (!plan.hazards.faults.includes("clockJump") || !less.next("lastJump").happens) return;
+    for (const { name, page } of seats) {
+      if (page !== undefined) timeline.for(page.owner, 0, () => page.emitUnheard(`${name}e0`));
+    }
+    timeline.later(2 * plan.latencyMs + plan.storeLatencyMs + 50, () => {
+      for (const { process } of this.#world.liveNodes) process.skewMs -= 3_600_000;
+      history.add({ kind: "fault", what: "clockJump", detail: "all nodes by an hour, back" });
+    });
+  }
+
   /** Each kind keeps its own time, so that one may be left out without moving the others. */
   #soon(kind: FaultKind, random: Seeded): void {
     const { timeline, plan, less, history } = this.#world;
@@ -45,6 +61,8 @@ export class Faults {
       case "storeRewinds":
       case "storeRewindsSilently":
         return this.#storeRewinds(kind === "storeRewinds");
+      case "clockJump":
+        return this.#clockJump();
       case "blackout":
         this.#world.blackout();
         return "all nodes";
@@ -85,6 +103,19 @@ export class Faults {
     const lastMs = this.#random.pick([100, 1_000, 5_000]);
     this.#world.store.rewind(lastMs, renew);
     return `the last ${lastMs} ms`;
+  }
+
+  /** To how far off it is now, so that many jumps lead nowhere in the end. */
+  #clockJump(): string | undefined {
+    const { liveNodes, seats } = this.#world;
+    const nodes = liveNodes.map(({ process }) => process);
+    const pages = seats.flatMap(({ page }) => (page === undefined ? [] : [page.owner]));
+    const some = this.#random.chance(0.7) ? nodes : pages;
+    if (some.length === 0) return undefined;
+    const process = this.#random.pick(some);
+    const sizeMs = this.#random.pick([3_000, 60_000, 3_600_000]);
+    process.skewMs = this.#random.chance(0.5) ? sizeMs : -sizeMs;
+    return `${process.name} is off by ${process.skewMs} ms`;
   }
 
   #hitNode(kind: "crash" | "crashMidway" | "powerLoss" | "freezeNode" | "drain"): string | undefined {

@@ -7,9 +7,11 @@ import { Seeded } from "./seeded.ts";
 
 export type HazardKind =
   /** The store has no space left, until a sweep makes some. */
-  "storeFull";
+  | "storeFull"
+  /** The wall clock of a node or a page is set, forward or back; its timers go on as before. */
+  | "clockJump";
 
-export const hazardKinds: readonly HazardKind[] = ["storeFull"];
+export const hazardKinds: readonly HazardKind[] = ["storeFull", "clockJump"];
 
 export type Hazards = {
   /** Faults that happen as those of the plan do. */

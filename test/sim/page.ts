@@ -65,6 +65,19 @@ export class Page {
     return copy;
   }
 
+  /** Emits what nobody listens for, which waits a moment at the server before it is rejected. */
+  emitUnheard(id: string): void {
+    const { history } = this.#options;
+    const { socket, name: page } = this;
+    try {
+      socket.emit("nobody", id, "plain", "");
+    } catch {
+      return;
+    }
+    const { session, lastSequence: sequence } = socket.delivery;
+    history.add({ kind: "emit", page, session: session?.id ?? "", sequence, id, plan: "nobody" });
+  }
+
   #connect(): Socket {
     const { dialer, random, place } = this.#options;
     const persist = place && {

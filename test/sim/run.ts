@@ -44,10 +44,11 @@ export async function runSeed(
   const endMs = less.settings.get("endMs") ?? plan.durationMs;
   await timeline.drive(() => timeline.now >= endMs || timeline.steps > stepsMax);
   world.heal();
-  void faults;
   history.add({ kind: "fault", what: "none", detail: "all is well from here on" });
   // Frozen processes wake up by themselves, and half-open links are found, before anything can be settled.
-  let next = world.awakeAt + detectMs;
+  const calmAt = world.awakeAt + detectMs;
+  timeline.later(calmAt - timeline.now, () => faults.whenCalm());
+  let next = calmAt + (plan.hazards.faults.includes("clockJump") ? calmMs : 0);
   const deadline = next + settleMs;
   let settled = false;
   await timeline.drive(() => {
@@ -103,5 +104,7 @@ const stepsMax = 150_000;
  * Half-open links are found within 14 s; then come reconnects, and uploads of 256 characters per round trip.
  */
 const detectMs = 30_000;
+/** What is begun then waits at least so long. */
+const calmMs = 500;
 const settleMs = 900_000;
 const quietMs = 15_000;

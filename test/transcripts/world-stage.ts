@@ -145,11 +145,12 @@ export class WorldStage implements Stage {
     if (verb === "publishes") this.#publish(node, command);
     else if (verb === "crashes") world.crash(node);
     else if (verb === "freezes") node.process.frozenUntil = timeline.now + durationOf(command);
+    else if (verb === "sets") node.process.skewMs -= durationOf(command);
     else if (verb === "asks") this.#ask(node, command);
     else if (verb === "drains") timeline.for(node.process, 0, () => void node.server?.delivery.close());
     else if (verb === "tells") await this.#figures(node);
     else if (verb === "takes" || verb === "sends") this.#takeFrom(node, command);
-    else throw new Error("a node publishes, asks, takes, sends, crashes, freezes, drains, or tells");
+    else throw new Error("a node publishes, asks, takes, sends, sets, crashes, freezes, drains, or tells");
   }
 
   /** `n00 takes red from a`, or `n00 sends a away` with its session. */
@@ -241,10 +242,11 @@ export class WorldStage implements Stage {
     timeline.for(page.process, 0, () => {
       const { socket, name } = page;
       if (socket === undefined) return;
-      const padding = "x".repeat(Number(size.slice(1) || 0));
+      const padding = "x".repeat(Number(/^x(\d+)$/.exec(size)?.[1] ?? 0));
+      const event = head.endsWith(" for nobody") ? "nobody" : "do";
       try {
-        if (head.includes(" asks")) socket.emit("do", id, steps, padding, () => undefined);
-        else socket.emit("do", id, steps, padding);
+        if (head.includes(" asks")) socket.emit(event, id, steps, padding, () => undefined);
+        else socket.emit(event, id, steps, padding);
       } catch (error) {
         const line = `${name} cannot emit ${id}: ${(error as { code?: string }).code}`;
         this.#told.push({ at: timeline.now, line });
