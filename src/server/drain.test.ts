@@ -67,7 +67,7 @@ test("too many for the time they have go in larger batches", async () => {
   expect(performance.now() - started).toBeLessThan(2_000);
 });
 
-test("G1 G4 handlers finish and are answered, and what comes meanwhile waits for the next server", async () => {
+test("G1 G4 handlers finish and are answered; what comes meanwhile waits for the next server", async () => {
   let finish = (): void => undefined;
   const ran: string[] = [];
   const house = await open((socket) => {
