@@ -256,7 +256,7 @@ test("what the server says of events that are not pending changes nothing", () =
   expect(session.poll()).toEqual([]);
 });
 
-test("G1: a settled event that the server has forgotten takes its turn, so that those behind it are taken", () => {
+test("G1 a settled event that the server has forgotten takes its turn, for those behind it", () => {
   const outbox = new Outbox({ lowDelayMs: 10 });
   const frames = () => outbox.poll().flatMap((output) => (output.kind === "transmit" ? [output.frame] : []));
   outbox.handleConnected(0, limits, [], new Set());

@@ -77,7 +77,7 @@ test("G2 an event of two rooms is shown once: after leaving one, before knowing 
   expect(reloaded.handleEntries(0, entries(2, 8, 8, [[3, 4]]))).toHaveLength(1);
 });
 
-test("G2 an event of two rooms is shown once: after the other was joined behind it, left, and joined with history", () => {
+test("G2 an event of two rooms is shown once, also when one is joined again with its history", () => {
   const positions = new Positions(options);
   positions.handleOpen(open(1));
   positions.handleOpen(open(2, { offset: 9 }));

@@ -1,7 +1,7 @@
 /**
- * `socket.data` over a resume. The middlewares of a connection get a copy of what the session has, before it is
- * known whether the session is resumed; what they change in it is carried over, and nothing else, because a
- * handler may have changed the session's own meanwhile.
+ * `socket.data` over a resume. The middlewares of a connection get a copy of what the session has, before it
+ * is known whether the session is resumed; what they change in it is carried over, and nothing else, because
+ * a handler may have changed the session's own meanwhile.
  */
 
 type Data = Record<string, unknown>;
@@ -9,7 +9,9 @@ type Data = Record<string, unknown>;
 /** What the copies were when they were given out. */
 const givenOut = new WeakMap<Data, ReadonlyMap<string, string | undefined>>();
 
-/** Returns a copy for the middlewares. They have to name the principal again; the saved one proves nothing. */
+/**
+ * Returns a copy for the middlewares. They have to name the principal again; the saved one proves nothing.
+ */
 export function copyForMiddlewares(data: Data): Data {
   const { principal: _, ...copy } = data;
   givenOut.set(copy, new Map(Object.entries(copy).map(([name, value]) => [name, textOf(value)])));

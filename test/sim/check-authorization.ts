@@ -1,4 +1,6 @@
-/** G6: a session that is resumed is asked anew for each of its rooms, and loses those that it may not be in. */
+/**
+ * G6: a session that is resumed is asked anew for each of its rooms, and loses those that it may not be in.
+ */
 
 import type { Report } from "./checkers.ts";
 import type { History } from "./history.ts";

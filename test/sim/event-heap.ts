@@ -1,4 +1,6 @@
-/** Events by time, and where that is the same in the order in which they were to happen and were scheduled. */
+/**
+ * Events by time, and where that is the same in the order in which they were to happen and were scheduled.
+ */
 
 import type { Process } from "./virtual-time.ts";
 
