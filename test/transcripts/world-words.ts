@@ -33,10 +33,10 @@ export class WorldWords {
       }
       case "shown":
         if (fact.offset === 0) return `${fact.page} is shown ${fact.id}`;
-        return `${fact.page} is shown ${fact.id} (${this.#room(fact.stream)} ${fact.offset})`;
+        return `${fact.page} is shown ${fact.id} (${this.#room(fact.stream, fact.session)} ${fact.offset})`;
       case "gap": {
-        const { page, stream, from, to, reason } = fact;
-        return `${page} is told of a gap: ${this.#room(stream)} ${from} to ${to}, ${reason}`;
+        const { page, session, stream, from, to, reason } = fact;
+        return `${page} is told of a gap: ${this.#room(stream, session)} ${from} to ${to}, ${reason}`;
       }
       case "refused":
         return `${fact.page} is refused: ${fact.code}`;
@@ -78,7 +78,7 @@ export class WorldWords {
   #stored(fact: Line["fact"]): string {
     switch (fact.kind) {
       case "appended":
-        return `store has ${fact.id} as ${this.#room(fact.stream)} ${fact.offset}`;
+        return `store has ${fact.id} as ${this.#roomOfKey(fact.key) ?? this.#room(fact.stream)} ${fact.offset}`;
       case "recorded": {
         const { session, sequence } = fact;
         const emitted = this.#emits.get(`${this.#page(session)} ${sequence}`);
@@ -108,13 +108,23 @@ export class WorldWords {
     return this.#world.pageOfSession.get(session) ?? "a client";
   }
 
-  #room(stream: number): string {
+  /**
+   * A number may stand for several rooms where the store has gone back in time: the session's own comes
+   * first.
+   */
+  #room(stream: number, session?: string): string {
     const { history } = this.#world;
-    const joined = history.of("joined").find((fact) => fact.stream === stream);
-    if (joined !== undefined) return joined.room;
+    const joined = history.of("joined").filter((fact) => fact.stream === stream);
+    const known = joined.findLast((fact) => fact.session === session) ?? joined[0];
+    if (known !== undefined) return known.room;
     const opened = history.of("opened").find((fact) => fact.stream === stream);
     if (opened !== undefined) return "everyone";
     const key = history.of("appended").find((fact) => fact.stream === stream)?.key ?? "";
+    return this.#roomOfKey(key) ?? "";
+  }
+
+  #roomOfKey(key: string): string | undefined {
+    if (!key.includes("/r:")) return undefined;
     const room = key.replace(/^.*\/r:/, "");
     const page = this.#world.pageOfSession.get(room);
     return page === undefined ? room : `${page}'s own`;
