@@ -203,14 +203,14 @@ export class NamespaceDelivery {
   }
 
   /**
-   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run
-   * stay until these have finished: their events would be run a second time, side by side with the first.
+   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run,
+   * or have outcomes that are not stored yet, stay until they are: their events would be run a second time.
    */
   makeRoom(): void {
     if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
     for (const session of this.sessions.values()) {
       if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;
-      if (session.connected || session.running > 0) continue;
+      if (session.connected || session.isBusy) continue;
       this.options.meter?.limitHit("suspended_sessions");
       this.endSession(session, "evicted");
     }

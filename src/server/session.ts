@@ -45,6 +45,8 @@ export class Session extends EventEmitter implements SocketSession {
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
+  /** Outcomes on their way into the store. */
+  #recording = 0;
   readonly #runs: EventRuns;
   readonly #uploads: SessionUploads;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
@@ -104,6 +106,11 @@ export class Session extends EventEmitter implements SocketSession {
   /** Handlers that are running. */
   get running(): number {
     return this.#runs.running;
+  }
+
+  /** A handler runs, or its outcome is not stored yet: in another process, the event would run once more. */
+  get isBusy(): boolean {
+    return this.running > 0 || this.#recording > 0;
   }
 
   /** Outcomes and events that are remembered for this session. */
@@ -346,10 +353,12 @@ export class Session extends EventEmitter implements SocketSession {
    * handler.
    */
   async #record(outcome: InboxOutcome, inboxLow: number): Promise<void> {
+    this.#recording += 1;
     for (let attempt = 0; !this.ended; attempt++) {
       if (await this.#tryToRecord(outcome, inboxLow)) break;
       await new Promise((resolve) => setTimeout(resolve, this.#backoffMs(attempt)));
     }
+    this.#recording -= 1;
     this.#carryOut();
     // Where it had to stay only for this handler.
     this.#delivery.makeRoom();
