@@ -205,11 +205,10 @@ export class DeliveryNode extends EventEmitter {
     const { sessionLifeMs } = this.options;
     const lookedAt = performance.now();
     if (lookedAt - this.#touchedAt < Math.min(sessionLifeMs / 4, 60_000)) return;
-    const connected: string[] = [];
     for (const delivery of this.#namespaces.values()) {
-      for (const session of delivery.sessions.values()) if (session.connected) connected.push(session.id);
+      const connected = [...delivery.sessions.values()].filter((session) => session.connected);
+      await delivery.touch(connected, now + sessionLifeMs);
     }
-    if (connected.length > 0) await this.store.touchSessions(connected, now + sessionLifeMs);
     // Where the store did not take it, the next sweep tries again.
     this.#touchedAt = lookedAt;
   }

@@ -197,14 +197,33 @@ export class NamespaceDelivery {
     this.#count(session, true);
     session.saveData();
     const expiresAt = Date.now() + this.options.sessionLifeMs;
-    this.store.touchSessions([session.id], expiresAt).catch((error: unknown) => this.reportStoreError(error));
+    this.touch([session], expiresAt).catch((error: unknown) => this.reportStoreError(error));
     session.announce("suspend");
     this.makeRoom();
   }
 
   /**
+<<<<<<< ours
    * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run,
    * or have outcomes that are not stored yet, stay until they are: their events would be run a second time.
+=======
+   * Keeps sessions from expiring. Those that another process holds by now end here with "moved": a client
+   * that says nothing would go on being shown what is for the client that has its session.
+   */
+  async touch(sessions: readonly Session[], expiresAt: number): Promise<void> {
+    if (sessions.length === 0) return;
+    const holders = sessions.map(({ fence }) => fence);
+    const lost = new Set(await this.store.touchSessions(holders, expiresAt));
+    for (const [index, session] of sessions.entries()) {
+      const isStill = session.generation === holders[index]?.generation;
+      if (isStill && lost.has(session.id)) this.endSession(session, "moved");
+    }
+  }
+
+  /**
+   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run
+   * stay until these have finished: their events would be run a second time, side by side with the first.
+>>>>>>> theirs
    */
   makeRoom(): void {
     if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;

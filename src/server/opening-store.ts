@@ -42,7 +42,8 @@ export class OpeningStore implements Store {
   resumeSession: Store["resumeSession"] = (request) => this.#call((store) => store.resumeSession(request));
   saveHeard: Store["saveHeard"] = (fence) => this.#call((store) => store.saveHeard(fence));
   saveData: Store["saveData"] = (request) => this.#call((store) => store.saveData(request));
-  touchSessions: Store["touchSessions"] = (ids, at) => this.#call((store) => store.touchSessions(ids, at));
+  touchSessions: Store["touchSessions"] = (holders, at) =>
+    this.#call((store) => store.touchSessions(holders, at));
   endSession: Store["endSession"] = (id, key) => this.#call((store) => store.endSession(id, key));
   join: Store["join"] = (request) => this.#call((store) => store.join(request));
   leave: Store["leave"] = (request) => this.#call((store) => store.leave(request));

@@ -180,10 +180,10 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       (store) =>
         store.endSession(id, keyOf(id)),
   ),
-  fc.tuple(session, time).map(
-    ([id, now]): Call =>
+  fc.tuple(fc.array(fence, { maxLength: 3 }), time).map(
+    ([holders, now]): Call =>
       (store) =>
-        store.touchSessions([id], now + 2000),
+        store.touchSessions(holders, now + 2000),
   ),
   fc.constant<Call>((store) => store.renewEpochs()),
   fc.constant<Call>((store) => store.figures()),

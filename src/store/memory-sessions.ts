@@ -132,11 +132,15 @@ export class MemorySessions {
     session.data = data;
   }
 
-  touch(sessions: readonly string[], expiresAt: number): undefined {
-    for (const id of sessions) {
-      const session = this.#sessions.get(id);
-      if (session !== undefined) session.expiresAt = expiresAt;
+  /** Returns the ids of those that are not held so. */
+  touch(holders: readonly Fence[], expiresAt: number): readonly string[] {
+    const lost: string[] = [];
+    for (const fence of holders) {
+      const session = this.held(fence);
+      if (session === undefined) lost.push(fence.session);
+      else session.expiresAt = expiresAt;
     }
+    return lost;
   }
 
   /** Forgets a session with all that hangs from it, its own stream included unless others read that too. */

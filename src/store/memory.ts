@@ -78,7 +78,7 @@ export class MemoryEngine implements Engine {
           this.#sessions.saveData(session, request.data);
           return done;
         }),
-      touchSessions: ({ sessions, expiresAt }) => this.#sessions.touch(sessions, expiresAt),
+      touchSessions: ({ holders, expiresAt }) => this.#sessions.touch(holders, expiresAt),
       endSession: ({ session: id, ownKey }) => {
         const session = this.#sessions.find(id);
         if (session !== undefined) this.#sessions.forget(session, ownKey);

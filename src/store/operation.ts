@@ -40,8 +40,8 @@ export type OperationTable = {
   saveHeard: [request: Fence, result: Fenced];
   saveData: [request: Fence & { readonly data: string }, result: Fenced];
   touchSessions: [
-    request: { readonly sessions: readonly string[]; readonly expiresAt: number },
-    result: undefined,
+    request: { readonly holders: readonly Fence[]; readonly expiresAt: number },
+    result: readonly string[],
   ];
   endSession: [request: { readonly session: string; readonly ownKey: string }, result: undefined];
   join: [request: JoinRequest, result: Fenced<{ readonly ok: true; readonly membership: Membership }>];
@@ -197,7 +197,7 @@ function textBytes(operation: Operation): number {
     case "saveData":
       return operation.request.data.length;
     case "touchSessions":
-      return operation.request.sessions.length * 24;
+      return operation.request.holders.length * 48;
     default:
       return 0;
   }

@@ -347,8 +347,12 @@ export type Store = {
   saveHeard(fence: Fence): Promise<Fenced>;
   /** Saves `socket.data`. */
   saveData(request: Fence & { readonly data: string }): Promise<Fenced>;
-  /** Keeps live sessions from expiring. Unknown ones are ignored. */
-  touchSessions(sessions: readonly string[], expiresAt: number): Promise<void>;
+  /**
+   * Keeps live sessions from expiring. Returns the ids of those that the caller does not hold (any more),
+   * which it leaves alone: whoever writes nothing finds out here that another process has taken a session
+   * over.
+   */
+  touchSessions(holders: readonly Fence[], expiresAt: number): Promise<readonly string[]>;
   /** Forgets a session with its outcomes, uploads, keys, memberships and its own stream `ownKey`. */
   endSession(session: string, ownKey: string): Promise<void>;
 

@@ -67,8 +67,8 @@ class QueuedStore implements port.Store {
     return this.#push("saveData", request);
   }
 
-  touchSessions(sessions: readonly string[], expiresAt: number): Promise<void> {
-    return this.#push("touchSessions", { sessions, expiresAt });
+  touchSessions(holders: readonly port.Fence[], expiresAt: number): Promise<readonly string[]> {
+    return this.#push("touchSessions", { holders, expiresAt });
   }
 
   endSession(session: string, ownKey: string): Promise<void> {

@@ -129,8 +129,14 @@ export class SqliteSessions {
     this.#statements.saveData.run(data, row.id);
   }
 
-  touch(sessions: readonly string[], expiresAt: number): void {
-    for (const session of sessions) this.#statements.touch.run(expiresAt, session);
+  /** Returns the ids of those that are not held so. */
+  touch(holders: readonly Fence[], expiresAt: number): readonly string[] {
+    const lost: string[] = [];
+    for (const { session, generation, node } of holders) {
+      const { changes } = this.#statements.touch.run(expiresAt, session, generation, node);
+      if (Number(changes) === 0) lost.push(session);
+    }
+    return lost;
   }
 
   inboxChanged(row: SessionRow): void {
@@ -203,7 +209,7 @@ function prepareStatements(database: Database) {
     take: `UPDATE sessions SET generation = ?, node = ?, expires_at = ?,
              holder = ?, attempt = ?, taken_over = ?, contested = ? WHERE id = ?`,
     saveData: "UPDATE sessions SET data = ? WHERE id = ?",
-    touch: "UPDATE sessions SET expires_at = ? WHERE session = ?",
+    touch: "UPDATE sessions SET expires_at = ? WHERE session = ? AND generation = ? AND node = ?",
     expired: "SELECT session FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
     count: "SELECT count(*) FROM sessions",
     saveInbox: "UPDATE inboxes SET low = ?, forgotten = ?, heard = ? WHERE session = ?",

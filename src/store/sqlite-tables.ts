@@ -73,10 +73,7 @@ export class SqliteTables {
           this.#sessions.saveData(session, request.data);
           return done;
         }),
-      touchSessions: ({ sessions, expiresAt }) => {
-        this.#sessions.touch(sessions, expiresAt);
-        return undefined;
-      },
+      touchSessions: ({ holders, expiresAt }) => this.#sessions.touch(holders, expiresAt),
       endSession: ({ session, ownKey }) => {
         const row = this.#sessions.find(session);
         if (row !== undefined) this.#sessions.forget(row, ownKey);

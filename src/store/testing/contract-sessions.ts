@@ -153,11 +153,12 @@ export function sessionContract(makeStore: MakeStore): void {
     test("expire unless they are touched, with all that hangs from them", async () => {
       const store = await make();
       const fence = await open(store, "gone");
-      await open(store, "kept");
+      const kept = await open(store, "kept");
       await append(store, "gone", "own");
       await store.record(recordRequest(fence, 1));
       await append(store, "room", "x", { idempotency: { scope: "gone", sequence: 1, position: 0 } });
-      await store.touchSessions(["kept", "unknown"], 50_000);
+      const unknown = { ...kept, session: "unknown" };
+      expect(await store.touchSessions([kept, unknown], 50_000)).toEqual(["unknown"]);
       const swept = await store.sweep(retention({ now: 10_000 }));
       expect(swept.expiredSessions).toEqual(["gone"]);
       expect(await store.peekSession("kept", 1)).toMatchObject({ expiresAt: 50_000 });
