@@ -203,10 +203,6 @@ export class NamespaceDelivery {
   }
 
   /**
-<<<<<<< ours
-   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run,
-   * or have outcomes that are not stored yet, stay until they are: their events would be run a second time.
-=======
    * Keeps sessions from expiring. Those that another process holds by now end here with "moved": a client
    * that says nothing would go on being shown what is for the client that has its session.
    */
@@ -221,9 +217,8 @@ export class NamespaceDelivery {
   }
 
   /**
-   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run
-   * stay until these have finished: their events would be run a second time, side by side with the first.
->>>>>>> theirs
+   * Lets go of the sessions that were suspended longest, where there are too many. Those whose handlers run,
+   * or have outcomes that are not stored yet, stay until they are: their events would be run a second time.
    */
   makeRoom(): void {
     if (this.#suspendedCount <= this.options.suspendedSessionsLimit) return;

@@ -348,9 +348,8 @@ export type Store = {
   /** Saves `socket.data`. */
   saveData(request: Fence & { readonly data: string }): Promise<Fenced>;
   /**
-   * Keeps live sessions from expiring. Returns the ids of those that the caller does not hold (any more),
-   * which it leaves alone: whoever writes nothing finds out here that another process has taken a session
-   * over.
+   * Keeps live sessions from expiring. Returns the ids of those that the caller does not hold (any more):
+   * whoever writes nothing finds out here that another process has taken them over.
    */
   touchSessions(holders: readonly Fence[], expiresAt: number): Promise<readonly string[]>;
   /** Forgets a session with its outcomes, uploads, keys, memberships and its own stream `ownKey`. */
