@@ -45,9 +45,16 @@ export class MemoryKeys {
     return last;
   }
 
-  forgetSession(session: string): void {
-    this.#budget.release(memoryCost.key * (this.#ofSessions.get(session)?.size ?? 0));
+  /** With `keepUntil` they end by age, as if they had been used then: a handler may still be running. */
+  forgetSession(session: string, keepUntil: number | undefined): void {
+    const keys = this.#ofSessions.get(session);
+    if (keys === undefined) return;
     this.#ofSessions.delete(session);
+    if (keepUntil === undefined) this.#budget.release(memoryCost.key * keys.size);
+    else
+      for (const [place, append] of keys) {
+        this.#ofApplication.set(`${place} ${session}`, { ...append, at: keepUntil });
+      }
   }
 
   forgetBelow(session: string, low: number): void {

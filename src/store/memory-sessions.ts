@@ -143,15 +143,18 @@ export class MemorySessions {
     return lost;
   }
 
-  /** Forgets a session with all that hangs from it, its own stream included unless others read that too. */
-  forget(session: MemorySession, ownKey: string): void {
+  /**
+   * Forgets a session with all that hangs from it, its own stream included unless others read that too. Keys
+   * of one that has not expired stay until it would have: a handler may still be running.
+   */
+  forget(session: MemorySession, ownKey: string, how: "ended" | "expired"): void {
     const id = session.opened.session;
     for (const room of session.memberships.keys()) this.leave(session, room);
     for (const outcome of session.outcomes.values())
       this.#budget.release(memoryCost.outcome + outcome.body.length);
     for (const sequence of session.uploads.keys()) this.#forgetUpload(session, sequence);
     this.#budget.release(memoryCost.session + session.data.length);
-    this.#keys.forgetSession(id);
+    this.#keys.forgetSession(id, how === "ended" ? session.expiresAt : undefined);
     this.#sessions.delete(id);
     const own = this.#streams.find(ownKey);
     if (own !== undefined && !own.mailbox && own.members.size === 0) this.#streams.drop(own);
@@ -163,7 +166,7 @@ export class MemorySessions {
     expired.sort((left, right) => left.expiresAt - right.expiresAt);
     return expired.map((session) => {
       const { namespace, session: id } = session.opened;
-      this.forget(session, roomKey(namespace, id));
+      this.forget(session, roomKey(namespace, id), "expired");
       return id;
     });
   }

@@ -81,7 +81,7 @@ export class MemoryEngine implements Engine {
       touchSessions: ({ holders, expiresAt }) => this.#sessions.touch(holders, expiresAt),
       endSession: ({ session: id, ownKey }) => {
         const session = this.#sessions.find(id);
-        if (session !== undefined) this.#sessions.forget(session, ownKey);
+        if (session !== undefined) this.#sessions.forget(session, ownKey, "ended");
         return undefined;
       },
       join: (request) =>

@@ -352,7 +352,11 @@ export type Store = {
    * whoever writes nothing finds out here that another process has taken them over.
    */
   touchSessions(holders: readonly Fence[], expiresAt: number): Promise<readonly string[]>;
-  /** Forgets a session with its outcomes, uploads, keys, memberships and its own stream `ownKey`. */
+  /**
+   * Forgets a session with its outcomes, uploads, memberships and its own stream `ownKey`. Its keys stay for
+   * as long as it could have lived, and then as long as the application's own: a handler may still be
+   * running.
+   */
   endSession(session: string, ownKey: string): Promise<void>;
 
   /**

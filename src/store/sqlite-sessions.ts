@@ -143,8 +143,12 @@ export class SqliteSessions {
     this.#changedInboxes.add(row);
   }
 
-  /** Forgets a session with all that hangs from it, its own stream included unless others read that too. */
-  forget(row: SessionRow, ownKey: string): void {
+  /**
+   * Forgets a session with all that hangs from it, its own stream included unless others read that too. Keys
+   * of one that has not expired stay until it would have: a handler may still be running.
+   */
+  forget(row: SessionRow, ownKey: string, how: "ended" | "expired"): void {
+    if (how === "ended") this.#statements.keepKeys.run(row.id);
     for (const [stream] of allRows(this.#statements.streamsOf, row.id)) {
       const member = this.#streams.findById(asNumber(stream));
       if (member !== undefined) this.#streams.touch(member);
@@ -163,7 +167,7 @@ export class SqliteSessions {
     return allRows(this.#statements.expired, now, limit).map(([cell]) => {
       const session = asText(cell);
       const row = this.find(session);
-      if (row !== undefined) this.forget(row, roomKey(row.namespace, session));
+      if (row !== undefined) this.forget(row, roomKey(row.namespace, session), "expired");
       return session;
     });
   }
@@ -216,6 +220,9 @@ function prepareStatements(database: Database) {
     streamsOf: "SELECT stream FROM memberships WHERE session = ?",
     forgetOutcomes: "DELETE FROM outcomes WHERE session = ?",
     forgetChunks: "DELETE FROM chunks WHERE session = ?",
+    keepKeys: `INSERT OR IGNORE INTO application_keys
+               SELECT s.session, k.sequence, k.position, k.digest, k.receipts, s.expires_at
+               FROM session_keys k JOIN sessions s ON s.id = k.session WHERE k.session = ?`,
     forgetKeys: "DELETE FROM session_keys WHERE session = ?",
     forgetMemberships: "DELETE FROM memberships WHERE session = ?",
     forgetInbox: "DELETE FROM inboxes WHERE session = ?",

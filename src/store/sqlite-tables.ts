@@ -76,7 +76,7 @@ export class SqliteTables {
       touchSessions: ({ holders, expiresAt }) => this.#sessions.touch(holders, expiresAt),
       endSession: ({ session, ownKey }) => {
         const row = this.#sessions.find(session);
-        if (row !== undefined) this.#sessions.forget(row, ownKey);
+        if (row !== undefined) this.#sessions.forget(row, ownKey, "ended");
         return undefined;
       },
       join: (request) =>

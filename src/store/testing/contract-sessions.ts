@@ -193,6 +193,18 @@ export function sessionContract(makeStore: MakeStore): void {
       expect(next.epoch).not.toBe(own.epoch);
     });
 
+    test("G5: leave their keys behind for a while, for handlers that still run", async () => {
+      const store = await make();
+      await open(store, "s");
+      const idempotency = { scope: "s", sequence: 1, position: 0 };
+      const first = await append(store, "room", "x", { idempotency });
+      await store.endSession("s", keyOf("s"));
+      await store.sweep(retention({ keyAgeMs: 1 }));
+      expect(await append(store, "room", "x", { idempotency })).toEqual({ ...first, duplicate: true });
+      await store.sweep(retention({ now: 10 ** 12, keyAgeMs: 1 }));
+      expect(await append(store, "room", "x", { idempotency })).toMatchObject({ duplicate: false });
+    });
+
     test("leave their own stream to others who read it", async () => {
       const store = await make();
       await open(store, "s");
