@@ -77,8 +77,10 @@ export class WorldWords {
 
   #stored(fact: Line["fact"]): string {
     switch (fact.kind) {
-      case "appended":
-        return `store has ${fact.id} as ${this.#roomOfKey(fact.key) ?? this.#room(fact.stream)} ${fact.offset}`;
+      case "appended": {
+        const room = this.#roomOfKey(fact.key) ?? this.#room(fact.stream);
+        return `store has ${fact.id} as ${room} ${fact.offset}`;
+      }
       case "recorded": {
         const { session, sequence } = fact;
         const emitted = this.#emits.get(`${this.#page(session)} ${sequence}`);
