@@ -42,6 +42,7 @@ class Record {
   readonly #sessionOfPage = new Map<string, string>();
   readonly #connectedAt = new Map<string, number>();
   /** Which event a sequence was, and what its handlers have published. */
+  readonly #ending = new Set<string>();
   readonly #eventOf = new Map<string, string>();
   readonly #published = new Map<string, Stored[]>();
 
@@ -76,6 +77,9 @@ class Record {
         return;
       case "left":
         this.#members.left(fact, at);
+        return;
+      case "ending":
+        this.#ending.add(fact.session);
         return;
       case "ended":
         this.#members.ended(fact.session);
@@ -213,6 +217,8 @@ class Record {
 
   /** On one connection the reply comes after the entries that the handler has published. */
   #answered({ page, session, sequence }: Extract<Fact, { kind: "settled" }>): void {
+    // Whoever is sent away is not sent the entries any more, and is told that the session is lost.
+    if (this.#ending.has(session)) return;
     const event = this.#eventOf.get(`${session} ${sequence}`) ?? "";
     const connectedAt = this.#connectedAt.get(page) ?? 0;
     for (const entry of this.#published.get(event) ?? []) {
