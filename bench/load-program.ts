@@ -59,8 +59,8 @@ answerParent({
     for (const sender of senders) sender.start();
   },
   /** One sender and some members of a room; what is measured is the way from the one to the others. */
-  timedPublishes: async ({ kind, port, members, perSecond }: TimedInput) => {
-    timer = new PublishTimer({ kind, port, members, perSecond });
+  timedPublishes: async ({ kind, port, publisherPort, members, perSecond }: TimedInput) => {
+    timer = new PublishTimer({ kind, port, publisherPort, members, perSecond });
     await timer.connected;
   },
   startTimed: () => timer?.start(),
@@ -89,7 +89,11 @@ export type MembersInput = Target & {
   readonly creditPort?: number;
 };
 export type SendersInput = Target & { readonly count: number; readonly inFlight: number };
-export type TimedInput = Target & { readonly members: number; readonly perSecond: number };
+export type TimedInput = Target & {
+  readonly publisherPort: number;
+  readonly members: number;
+  readonly perSecond: number;
+};
 export type Latencies = { readonly count: number; readonly p50Ms: number; readonly p99Ms: number };
 export type Counters = {
   readonly atMs: number;

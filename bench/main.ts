@@ -47,7 +47,7 @@ async function measure(row: Row, size: Size): Promise<readonly Comparison[]> {
   for (let round = 0; round < rounds; round += 1) {
     const order: Kind[] = round % 2 === 0 ? ["stock", "holdfast"] : ["holdfast", "stock"];
     for (const kind of order) {
-      const figures = await runTrial(scope, kind, async (trial) => {
+      const figures = await runTrial(scope, kind, row.workers, async (trial) => {
         const result = await row.run(trial, size);
         await trial.end();
         return result;

@@ -14,10 +14,10 @@ export class PublishTimer {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: TimerOptions) {
-    const { kind, port, members, perSecond } = options;
+    const { kind, port, publisherPort, members, perSecond } = options;
     this.#kind = kind;
     this.#meanMs = 1_000 / perSecond;
-    this.#publisher = new WireClient({ kind, port, rooms: [] });
+    this.#publisher = new WireClient({ kind, port: publisherPort, rooms: [] });
     const onText = (text: string) => this.#handle(text);
     const rooms = ["room"];
     this.#members = Array.from({ length: members }, () => new WireClient({ kind, port, rooms, onText }));
@@ -78,6 +78,8 @@ const lowEvents = 64;
 export type TimerOptions = {
   readonly kind: Kind;
   readonly port: number;
+  /** Of the worker where the publishing client is. */
+  readonly publisherPort: number;
   readonly members: number;
   readonly perSecond: number;
 };

@@ -3,6 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { until } from "../test/harness/until.ts";
 import type { Counters, Latencies } from "./load-program.ts";
+import type { Workers } from "./server-program.ts";
 import type { Counted, Trial } from "./trial.ts";
 
 /** Full size: about five seconds a trial. */
@@ -54,8 +55,16 @@ export const rows: readonly Row[] = [
       return { "RSS per connection": figure(kibibytes, "KiB", "lower") };
     },
   },
-  {
-    name: "one publish to a room of 10, 50 events/s",
+  timedPublish("one publish to a room of 10, 50 events/s", undefined),
+  timedPublish("one publish in another worker, 50 events/s", "with hints"),
+  timedPublish("one publish in another worker, 50 events/s, no hints", "without hints"),
+];
+
+/** From the client that asks for a publish to each of ten members, who may be at another worker. */
+function timedPublish(name: string, workers: Workers | undefined): Row {
+  return {
+    name,
+    ...(workers === undefined ? {} : { workers }),
     run: async (trial, size) => {
       await trial.load("timedPublishes", { members: 10, perSecond: 50 });
       await trial.joined(11);
@@ -66,8 +75,8 @@ export const rows: readonly Row[] = [
       const { p50Ms, p99Ms } = await trial.load<Latencies>("latencies");
       return { p50: figure(p50Ms, "ms", "lower"), p99: figure(p99Ms, "ms", "lower") };
     },
-  },
-];
+  };
+}
 
 /** The server publishes; `window` entries are always on their way, from `emit` to the last member. */
 function fanOut(name: string, count: number, window: number): Row {
@@ -141,5 +150,7 @@ export type Figure = {
 };
 export type Row = {
   readonly name: string;
+  /** Two workers instead of one process. */
+  readonly workers?: Workers;
   readonly run: (trial: Trial, size: Size) => Promise<Readonly<Record<string, Figure>>>;
 };

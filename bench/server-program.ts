@@ -92,8 +92,15 @@ function garbageCollector(): () => void {
 
 // --- types ---
 
-export type ServerInput = { readonly kind: Kind; readonly store: string };
-export type Ready = { readonly port: number; readonly creditPort: number };
+export type ServerInput = { readonly kind: Kind; readonly store: string; readonly workers?: Workers };
+/** Two worker processes instead of one; told of each other's commits, or left to find them by looking. */
+export type Workers = "with hints" | "without hints";
+export type Ready = {
+  readonly port: number;
+  /** Of another worker, where there are some. */
+  readonly publisherPort?: number;
+  readonly creditPort: number;
+};
 export type Usage = { readonly cpuMicros: number; readonly rssBytes: number; readonly issued: number };
 /** Neither: publishing ends. */
 export type PublishInput = { readonly window?: number; readonly perSecond?: number };

@@ -11,19 +11,20 @@ import { type Child, programPath, startChild } from "../test/harness/child.ts";
 import { type Owner, Scope } from "../test/harness/owner.ts";
 import { until } from "../test/harness/until.ts";
 import type { Counters } from "./load-program.ts";
-import type { PublishInput, Ready, Usage } from "./server-program.ts";
+import type { PublishInput, Ready, ServerInput, Usage, Workers } from "./server-program.ts";
 import type { Kind } from "./wire-client.ts";
 
 /** Runs `measure` against a fresh server and load generator, which are gone when it returns. */
 export async function runTrial<T>(
   owner: Owner,
   kind: Kind,
+  workers: Workers | undefined,
   measure: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   const scope = new Scope();
   owner.onTestFinished(() => scope.end());
   try {
-    const trial = await Trial.start(scope, kind);
+    const trial = await Trial.start(scope, kind, workers);
     return await measure(trial);
   } catch (error) {
     await scope.show();
@@ -36,6 +37,7 @@ export async function runTrial<T>(
 export class Trial {
   readonly kind: Kind;
   readonly port: number;
+  readonly publisherPort: number;
   readonly creditPort: number;
   readonly #server: Child;
   readonly #load: Child;
@@ -45,17 +47,24 @@ export class Trial {
     this.#server = server;
     this.#load = load;
     this.port = ready.port;
+    this.publisherPort = ready.publisherPort ?? ready.port;
     this.creditPort = ready.creditPort;
   }
 
-  static async start(scope: Scope, kind: Kind): Promise<Trial> {
+  static async start(scope: Scope, kind: Kind, workers: Workers | undefined): Promise<Trial> {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
     scope.onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
     const program = (name: string) => programPath(`./${name}.ts`, import.meta.url);
     const server = startChild(scope, {
-      program: program("server-program"),
+      program: program(workers === undefined ? "server-program" : "workers-program"),
       name: `server (${kind})`,
-      args: [JSON.stringify({ kind, store: `sqlite:${directory}/holdfast.db` })],
+      args: [
+        JSON.stringify({
+          kind,
+          store: `sqlite:${directory}/holdfast.db`,
+          ...(workers === undefined ? {} : { workers }),
+        } satisfies ServerInput),
+      ],
       prefix: onCore(0),
       nodeOptions: kind === "holdfast" ? profilerOptions() : [],
       deadlineMs: trialDeadlineMs,
@@ -72,8 +81,8 @@ export class Trial {
 
   /** Has the load generator do something; it gets the server's port and kind along. */
   async load<T>(command: string, input: object = {}): Promise<T> {
-    const { kind, port } = this;
-    return await this.#load.ask(command, { kind, port, ...input }, 60_000);
+    const { kind, port, publisherPort } = this;
+    return await this.#load.ask(command, { kind, port, publisherPort, ...input }, 60_000);
   }
 
   /** Waits until so many connections have all the rooms that they asked for. */
