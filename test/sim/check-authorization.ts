@@ -4,6 +4,7 @@
 
 import type { Report } from "./checkers.ts";
 import type { History } from "./history.ts";
+import { Users } from "./seats.ts";
 
 export function checkAuthorization(history: History, report: Report): void {
   // What a rewound store has lost of a ban's effects comes back with it.
@@ -13,7 +14,9 @@ export function checkAuthorization(history: History, report: Report): void {
   const rooms = new Map<string, Set<string>>();
   /** Of each session's last resume: the bans that stood then, and the rooms that it was in. */
   const resumes = new Map<string, { readonly bans: number; readonly rooms: Set<string> }>();
+  const users = new Users();
   for (const { fact } of history.lines) {
+    if (fact.kind === "copied") users.copied(fact);
     if (fact.kind === "act" && fact.what === "ban") {
       const [user = "", room = ""] = fact.detail.split(" ");
       bans.push({ user, room });
@@ -28,14 +31,9 @@ export function checkAuthorization(history: History, report: Report): void {
       const { page, session } = fact;
       const resume = resumes.get(session);
       for (const { user, room } of bans.slice(0, resume?.bans ?? 0)) {
-        if (user === userOf(page) && resume?.rooms.has(room) === true)
+        if (user === users.of(page) && resume?.rooms.has(room) === true)
           report("G6", `${page} has resumed ${session} in ${room}, where it may not be any more`);
       }
     }
   }
-}
-
-/** Users are called as their seats are, and pages after them. */
-function userOf(page: string): string {
-  return page.replace(/p\d+$/, "");
 }

@@ -4,10 +4,17 @@ import type { Report } from "./checkers.ts";
 import { type Interval, Memberships } from "./check-memberships.ts";
 import { type Keeping, type Stored, StoredStreams } from "./check-streams.ts";
 import type { Fact, History } from "./history.ts";
+import { copyOf, seatOf } from "./seats.ts";
 
 type Gap = { readonly from: number; readonly to: number };
 
-/** What a session has been shown of one stream. */
+/**
+ * Who has been shown something: a seat with a session. Of a page and its copies, which begin with one
+ * session, each has been shown what it was shown itself.
+ */
+type Viewer = { readonly seat: string; readonly session: string; readonly seen: Map<number, Seen> };
+
+/** What a viewer has been shown of one stream. */
 type Seen = {
   readonly shown: Set<number>;
   readonly gaps: Gap[];
@@ -15,6 +22,10 @@ type Seen = {
   passed: number;
   /** Memberships that began in front of what an earlier one had passed: their history came again. */
   readonly restarts: Set<Interval>;
+  /**
+   * Memberships that the client has not heard the beginning of: it is owed everything behind these places.
+   */
+  readonly floors: Map<Interval, number>;
 };
 
 export type DeliveryEvidence = {
@@ -37,10 +48,13 @@ class Record {
   readonly #streams: StoredStreams;
   readonly #members: Memberships;
   readonly #exceptedRoom: string;
-  /** By session and stream. */
-  readonly #seen = new Map<string, Map<number, Seen>>();
+  /** By session, then by seat. */
+  readonly #viewers = new Map<string, Map<string, Viewer>>();
   readonly #sessionOfPage = new Map<string, string>();
   readonly #connectedAt = new Map<string, number>();
+  /** As a page has it from its welcome, and as the store has raised it since. */
+  readonly #generationOfPage = new Map<string, number>();
+  readonly #generations = new Map<string, number>();
   /** Which event a sequence was, and what its handlers have published. */
   readonly #ending = new Set<string>();
   readonly #eventOf = new Map<string, string>();
@@ -84,11 +98,17 @@ class Record {
       case "ended":
         this.#members.ended(fact.session);
         return;
+      case "copied":
+        this.#copied(fact);
+        return;
       case "connect":
+        this.#viewer(fact);
         this.#sessionOfPage.set(fact.page, fact.session);
         this.#connectedAt.set(fact.page, at);
+        this.#generationOfPage.set(fact.page, fact.generation);
         return;
       case "resumed":
+        this.#generations.set(fact.session, fact.generation);
         this.#resumed(fact.session);
         return;
       case "cursor":
@@ -108,11 +128,13 @@ class Record {
   finish(livePages: ReadonlySet<string>): void {
     for (const [page, session] of this.#sessionOfPage) {
       if (!livePages.has(page)) continue;
+      const viewer = this.#viewer({ page, session });
       for (const [stream, intervals] of this.#members.of(session)) {
         const interval = intervals.at(-1);
         if (interval === undefined || interval.to !== undefined) continue;
         const head = this.#streams.head(stream);
-        const missing = this.#missing(session, stream, { from: interval.floor + 1, to: head });
+        const floor = seenOf(viewer, stream).floors.get(interval) ?? interval.base;
+        const missing = this.#missing(viewer, stream, { from: floor + 1, to: head });
         if (missing !== undefined) this.#report("G2", `${session} was never shown ${placeName(missing)}`);
         if (interval.consumer !== "") this.#complete(interval, stream, head);
       }
@@ -123,10 +145,23 @@ class Record {
   #resumed(session: string): void {
     for (const [stream, intervals] of this.#members.of(session)) {
       const last = intervals.at(-1);
-      const { passed, restarts } = this.#seenOf(session, stream);
-      if (last === undefined || intervals.length < 2 || restarts.has(last)) continue;
-      // The client stands where it was shown something last, or where its membership before began.
-      last.floor = Math.max(passed, ...intervals.map(({ base }) => base));
+      if (last === undefined || intervals.length < 2) continue;
+      for (const viewer of this.#viewers.get(session)?.values() ?? []) {
+        const { passed, restarts, floors } = seenOf(viewer, stream);
+        // The client stands where it was shown something last, or where its membership before began.
+        if (!restarts.has(last)) floors.set(last, Math.max(passed, ...intervals.map(({ base }) => base)));
+      }
+    }
+  }
+
+  /** From here on both go on from what the one page has been shown. */
+  #copied(copied: Extract<Fact, { kind: "copied" }>): void {
+    const seat = seatOf(copied.page);
+    for (const [session, viewers] of this.#viewers) {
+      const viewer = viewers.get(seat);
+      if (viewer === undefined) continue;
+      const copy = this.#viewer({ page: copyOf(copied), session });
+      for (const [stream, seen] of viewer.seen) copy.seen.set(stream, copyOfSeen(seen));
     }
   }
 
@@ -144,13 +179,15 @@ class Record {
     }
     if (this.#excepts(entry, session) === "surely")
       this.#report("G2", `${name} was shown to whom it excepts`);
-    const elsewhere = this.#elsewhere(session, entry);
+    const viewer = this.#viewer({ page, session });
+    const elsewhere = elsewhereOf(viewer, entry);
     const isAgain = this.#members.intervals(session, stream).filter(({ base }) => base < offset).length > 1;
     if (elsewhere !== undefined && !isAgain) this.#report("G2", `${name} was shown in ${elsewhere} as well`);
-    const intervals = this.#intervalsAt(session, stream, entry);
+    const isOfOld = (this.#generationOfPage.get(page) ?? 1) < (this.#generations.get(session) ?? 1);
+    const intervals = this.#intervalsAt(session, stream, entry, isOfOld ? touchedMs : leaveHeardMs);
     if (intervals.length === 0) this.#report("G2", `${name} was shown to one who is not a member`);
-    this.#pass({ session, stream, from: offset, to: offset }, `${name} was shown`, intervals);
-    this.#seenOf(session, stream).shown.add(offset);
+    this.#pass(viewer, { stream, from: offset, to: offset }, `${name} was shown`, intervals);
+    seenOf(viewer, stream).shown.add(offset);
   }
 
   #gap({ page, session, stream, from, to, reason }: Extract<Fact, { kind: "gap" }>): void {
@@ -166,17 +203,20 @@ class Record {
     if (from > to) this.#report("G3", `${name}, which is none`);
     const intervals = this.#members.intervals(session, stream).filter(({ base }) => base < from);
     if (intervals.length === 0) this.#report("G3", `${name}, and is not a member`);
-    this.#pass({ session, stream, from, to }, name, intervals);
-    this.#seenOf(session, stream).gaps.push({ from, to });
+    const viewer = this.#viewer({ page, session });
+    this.#pass(viewer, { stream, from, to }, name, intervals);
+    seenOf(viewer, stream).gaps.push({ from, to });
   }
 
   /** The session goes on behind `to`: nothing in front of `from` may be missing, and nothing comes twice. */
   #pass(
-    { session, stream, from, to }: Gap & { readonly session: string; readonly stream: number },
+    viewer: Viewer,
+    { stream, from, to }: Gap & { readonly stream: number },
     name: string,
     intervals: readonly Interval[],
   ): void {
-    const seen = this.#seenOf(session, stream);
+    const { session } = viewer;
+    const seen = seenOf(viewer, stream);
     if (from <= seen.passed) {
       // Whoever leaves a room and joins it with history is shown that history, again if need be.
       const restart = this.#members
@@ -189,7 +229,7 @@ class Record {
     }
     // What a membership is still shown after the next one has begun may be of either.
     const gaps = intervals.map(({ base }) =>
-      this.#missing(session, stream, { from: Math.max(seen.passed, base) + 1, to: from - 1 }),
+      this.#missing(viewer, stream, { from: Math.max(seen.passed, base) + 1, to: from - 1 }),
     );
     const [missing] = gaps;
     if (missing !== undefined && !gaps.includes(undefined))
@@ -222,11 +262,13 @@ class Record {
     const event = this.#eventOf.get(`${session} ${sequence}`) ?? "";
     const connectedAt = this.#connectedAt.get(page) ?? 0;
     for (const entry of this.#published.get(event) ?? []) {
-      const { stream, offset, at } = entry;
+      const { stream, offset, at, by } = entry;
+      // Copies of one page may both send what it had not sent yet.
+      if (by !== "" && by !== `${session} ${sequence}`) continue;
       const interval = this.#intervalsAt(session, stream, entry).at(-1);
       if (at <= connectedAt || interval === undefined || interval.to !== undefined) continue;
       if (offset <= interval.head) continue;
-      const missing = this.#missing(session, stream, { from: offset, to: offset });
+      const missing = this.#missing(this.#viewer({ page, session }), stream, { from: offset, to: offset });
       if (missing !== undefined)
         this.#report("G2", `${page} got the answer to ${event} before ${placeName(missing)}`);
     }
@@ -241,9 +283,10 @@ class Record {
 
   #unseenBy(consumer: string, stream: number, { from, to }: Gap): Stored | undefined {
     const sessions = [...this.#members.sessionsOf(consumer, stream)];
+    const viewers = sessions.flatMap((session) => [...(this.#viewers.get(session)?.values() ?? [])]);
     for (let offset = from; offset <= to; offset++) {
-      const isSeen = sessions.some(
-        (id) => this.#missing(id, stream, { from: offset, to: offset }) === undefined,
+      const isSeen = viewers.some(
+        (viewer) => this.#missing(viewer, stream, { from: offset, to: offset }) === undefined,
       );
       if (!isSeen) return this.#streams.entry(stream, offset);
     }
@@ -251,13 +294,13 @@ class Record {
   }
 
   /** The first entry of a stretch that the session was to be shown, and was neither shown nor told of. */
-  #missing(session: string, stream: number, { from, to }: Gap): Stored | undefined {
-    const { shown, gaps } = this.#seenOf(session, stream);
+  #missing(viewer: Viewer, stream: number, { from, to }: Gap): Stored | undefined {
+    const { shown, gaps } = seenOf(viewer, stream);
     for (let offset = from; offset <= to; offset++) {
       if (shown.has(offset) || gaps.some((gap) => gap.from <= offset && offset <= gap.to)) continue;
       const entry = this.#streams.entry(stream, offset);
-      if (entry === undefined || this.#excepts(entry, session) !== "no") continue;
-      if (this.#elsewhere(session, entry) === undefined) return entry;
+      if (entry === undefined || this.#excepts(entry, viewer.session) !== "no") continue;
+      if (elsewhereOf(viewer, entry) === undefined) return entry;
     }
     return undefined;
   }
@@ -274,34 +317,48 @@ class Record {
       : "maybe";
   }
 
-  /** The other place where the session was shown the same event. */
-  #elsewhere(session: string, { also }: Stored): string | undefined {
-    const place = also.find(([stream, offset]) => this.#seen.get(session)?.get(stream)?.shown.has(offset));
-    return place?.join(":");
-  }
-
   /** The memberships under which an entry may be shown. */
-  #intervalsAt(session: string, stream: number, { offset, at }: Stored): readonly Interval[] {
+  #intervalsAt(
+    session: string,
+    stream: number,
+    { offset, at }: Stored,
+    heardMs = leaveHeardMs,
+  ): readonly Interval[] {
     return this.#members
       .intervals(session, stream)
       .filter(
         ({ base, to, leftAt }) =>
-          offset > base && (to === undefined || offset <= to || at <= leftAt + leaveHeardMs),
+          offset > base && (to === undefined || offset <= to || at <= leftAt + heardMs),
       );
   }
 
-  #seenOf(session: string, stream: number): Seen {
-    const streams = this.#seen.get(session) ?? new Map<number, Seen>();
-    this.#seen.set(session, streams);
-    const seen = streams.get(stream) ?? {
-      shown: new Set<number>(),
-      gaps: [],
-      passed: 0,
-      restarts: new Set<Interval>(),
-    };
-    streams.set(stream, seen);
-    return seen;
+  #viewer({ page, session }: { readonly page: string; readonly session: string }): Viewer {
+    const seat = seatOf(page);
+    const viewers = this.#viewers.get(session) ?? new Map<string, Viewer>();
+    this.#viewers.set(session, viewers);
+    const viewer = viewers.get(seat) ?? { seat, session, seen: new Map<number, Seen>() };
+    viewers.set(seat, viewer);
+    return viewer;
   }
+}
+
+function seenOf({ seen }: Viewer, stream: number): Seen {
+  const known = seen.get(stream);
+  if (known !== undefined) return known;
+  const fresh = { shown: new Set<number>(), gaps: [], passed: 0, restarts: new Set<Interval>() };
+  const begun = { ...fresh, floors: new Map<Interval, number>() };
+  seen.set(stream, begun);
+  return begun;
+}
+
+function copyOfSeen({ shown, gaps, passed, restarts, floors }: Seen): Seen {
+  const places = { shown: new Set(shown), gaps: [...gaps], passed };
+  return { ...places, restarts: new Set(restarts), floors: new Map(floors) };
+}
+
+/** The other place where the same event was shown. */
+function elsewhereOf({ seen }: Viewer, { also }: Stored): string | undefined {
+  return also.find(([stream, offset]) => seen.get(stream)?.shown.has(offset))?.join(":");
 }
 
 function placeName({ stream, offset, id }: Stored): string {
@@ -310,5 +367,10 @@ function placeName({ stream, offset, id }: Stored): string {
 
 /** A node hears of the leave a moment after the store has it, and meanwhile of what others publish. */
 const leaveHeardMs = 100;
+/**
+ * A node that holds a session no more, because a copy of its client has resumed it elsewhere, looks once a
+ * minute; it may be frozen for a minute, and the store away for seconds.
+ */
+const touchedMs = 130_000;
 /** The same for a join. */
 const joinHeardMs = 1_000;

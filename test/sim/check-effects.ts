@@ -20,28 +20,31 @@ export function checkEffects(evidence: EffectEvidence, report: Report): void {
   const { history, emitted, rooms } = evidence;
   const appended = history.of("appended");
   checkReceipts(history, appended, report);
-  // What a page had not sent yet is sent by each of its copies, in a session of its own.
   const kept = keptAppends(history);
-  if (history.of("copied").length === 0) checkOnce(evidence, kept, report);
+  checkOnce(evidence, kept, report);
   const stored = new Map<string, Appended[]>();
   for (const entry of appended) stored.set(entry.id, [...(stored.get(entry.id) ?? []), entry]);
-  const sessions = new Map(history.of("run").map(({ id, session }) => [id, session]));
   for (const { id, plan, settled } of emitted) {
-    if (settled[0]?.error !== "") continue;
-    const session = sessions.get(id) ?? "";
+    const [end] = settled;
+    if (end?.error !== "") continue;
+    const { session } = end;
+    const isOfThis = ({ by }: Appended) => by === "" || by.startsWith(`${session} `);
     for (const [part, keys] of expectedParts(plan, rooms, session).entries()) {
-      const found = stored.get(`${id}#${part}`) ?? [];
+      const found = (stored.get(`${id}#${part}`) ?? []).filter(isOfThis);
       const missing = keys.find((key) => !found.some((entry) => entry.key === key));
       if (missing !== undefined)
         report("G5", `${id} (${plan}) succeeded without ${id}#${part} in ${missing}`);
       if (found.some(({ key }) => !keys.includes(key))) report("G5", `${id}#${part} went astray`);
     }
-    const part = (name: string) => kept.filter((entry) => entry.id === name);
+    const part = (name: string) => kept.filter((entry) => entry.id === name && isOfThis(entry));
     checkOrder(part(`${id}#0`), part(`${id}#1`), report);
   }
 }
 
-/** Nothing comes out of nowhere, and nothing is stored twice in a stream, however often the handler ran. */
+/**
+ * Nothing comes out of nowhere, and nothing is stored twice in a stream, however often the handler ran. But
+ * what a page had not sent yet when it was copied is sent by each of its copies, in a session of its own.
+ */
 function checkOnce(
   { history, handlerTimeoutMs }: EffectEvidence,
   appended: readonly Appended[],
@@ -51,10 +54,10 @@ function checkOnce(
   const ran = new Set(history.of("run").map(({ id }) => id));
   const places = new Map<string, number>();
   const orphaned = orphanedRuns(history);
-  for (const { stream, id } of appended) {
+  for (const { stream, id, by } of appended) {
     const [event = "", part] = id.split("#");
     if (part !== undefined && !ran.has(event)) report("G5", `${id} was stored, and ${event} never ran`);
-    const name = `${stream} ${id}`;
+    const name = `${stream} ${id} ${by}`;
     const count = (places.get(name) ?? 0) + 1;
     places.set(name, count);
     if (count > 1 && !overdue.has(event) && !orphaned.has(event))

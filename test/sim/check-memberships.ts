@@ -13,11 +13,6 @@ export type Interval = {
   readonly joinedAt: number;
   to: number | undefined;
   leftAt: number;
-  /**
-   * The member is owed everything behind it: `base`, or where a client stood that had not heard of leave and
-   * join.
-   */
-  floor: number;
 };
 
 type Joined = Extract<Fact, { kind: "joined" }>;
@@ -109,12 +104,12 @@ export class Memberships {
     }
   }
 
-  #begin(session: string, stream: number, begin: Omit<Interval, "to" | "leftAt" | "floor">): void {
+  #begin(session: string, stream: number, begin: Omit<Interval, "to" | "leftAt">): void {
     const streams = this.#intervals.get(session) ?? new Map<number, Interval[]>();
     this.#intervals.set(session, streams);
     const intervals = streams.get(stream) ?? [];
     streams.set(stream, intervals);
-    intervals.push({ ...begin, floor: begin.base, to: undefined, leftAt: Number.POSITIVE_INFINITY });
+    intervals.push({ ...begin, to: undefined, leftAt: Number.POSITIVE_INFINITY });
   }
 
   #end(interval: Interval, stream: number, at: number): void {

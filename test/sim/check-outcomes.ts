@@ -4,6 +4,7 @@
 
 import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
+import { copyOf } from "./seats.ts";
 
 type Settled = Extract<Fact, { kind: "settled" }>;
 
@@ -12,7 +13,7 @@ export type Emitted = Extract<Fact, { kind: "emit" }> & { readonly settled: Sett
 
 /** `complete`: everything had the time to end. Returns all events with their ends. */
 export function checkOutcomes(history: History, report: Report, complete: boolean): Emitted[] {
-  const outcomes = new Outcomes(history, report);
+  const outcomes = new Outcomes(report);
   for (const { fact } of history.lines) outcomes.read(fact);
   if (complete) outcomes.finish();
   return outcomes.all;
@@ -21,7 +22,6 @@ export function checkOutcomes(history: History, report: Report, complete: boolea
 class Outcomes {
   readonly all: Emitted[] = [];
   readonly #report: Report;
-  readonly #copied: boolean;
   /**
    * By page, then by the sequence that the event has now. A page with a saved session goes on with its own.
    */
@@ -34,9 +34,17 @@ class Outcomes {
   readonly #reset = new Set<string>();
   readonly #sessions = new Map<string, Set<string>>();
 
-  constructor(history: History, report: Report) {
+  /** Sessions that more than one page has a claim to. */
+  readonly #shared = new Set<string>();
+  /**
+   * Which event ran last on a node as a sequence of a session, and which one it was when its end was
+   * recorded.
+   */
+  readonly #ran = new Map<string, string>();
+  readonly #recordedAs = new Map<string, string>();
+
+  constructor(report: Report) {
     this.#report = report;
-    this.#copied = history.of("copied").length > 0;
   }
 
   read(fact: Fact): void {
@@ -44,6 +52,12 @@ class Outcomes {
       case "page":
         if (fact.what === "gone") this.#gone.add(fact.page);
         else if (fact.from !== "") this.#goOn(fact.from, fact.page);
+        return;
+      case "copied":
+        this.#fork(fact);
+        return;
+      case "run":
+        this.#ran.set(`${fact.node} ${fact.session} ${fact.sequence}`, fact.id);
         return;
       case "connect":
         this.#sessionsOf(fact.page).add(fact.session);
@@ -59,7 +73,9 @@ class Outcomes {
         return;
       case "recorded": {
         const name = `${fact.session} ${fact.sequence}`;
-        if (!this.#recorded.has(name)) this.#recorded.set(name, fact.status);
+        if (this.#recorded.has(name)) return;
+        this.#recorded.set(name, fact.status);
+        this.#recordedAs.set(name, this.#ran.get(`${fact.node} ${name}`) ?? "");
         return;
       }
       // From then on its node takes nobody for it, and the others when the store has ended it.
@@ -88,6 +104,22 @@ class Outcomes {
     this.#successor.set(from, page);
     this.#pages.set(page, this.#eventsOf(from));
     this.#sessions.set(page, this.#sessionsOf(from));
+  }
+
+  /** A copy has all that had no end yet, and sees an end of each of them as well. */
+  #fork(copied: Extract<Fact, { kind: "copied" }>): void {
+    const copy = copyOf(copied);
+    const events = this.#eventsOf(copy);
+    for (const [sequence, emit] of this.#eventsOf(copied.page)) {
+      if (emit.settled.length > 0) continue;
+      const forked = { ...emit, page: copy, settled: [] };
+      this.all.push(forked);
+      events.set(sequence, forked);
+    }
+    const sessions = this.#sessionsOf(copied.page);
+    const session = [...sessions].at(-1);
+    if (session !== undefined) this.#shared.add(session);
+    this.#sessions.set(copy, new Set(sessions));
   }
 
   #lastOf(page: string): string {
@@ -119,6 +151,9 @@ class Outcomes {
     const recorded = this.#recorded.get(`${fact.session} ${fact.sequence}`) ?? "nothing";
     if (expected !== undefined && recorded !== expected)
       this.#report("G1", `${name} has ended with ${fact.error || "success"}, and ${recorded} is recorded`);
+    const ran = this.#recordedAs.get(`${fact.session} ${fact.sequence}`) ?? "";
+    if (expected !== undefined && !endsUnrun.has(fact.error) && ran !== "" && ran !== id)
+      this.#report("G1", `${name} has ended as ${ran} has, which had its sequence`);
     // Its sequence is used again in the session that follows, perhaps by a reply.
     if (fact.error === "session_lost") this.#eventsOf(fact.page).delete(fact.sequence);
     if (fact.error !== "" || !plan.includes(" reply")) return;
@@ -128,8 +163,8 @@ class Outcomes {
 
   #allows({ plan }: Emitted, { page, error }: Settled): boolean {
     if (error === "session_lost") {
-      const hasLost = [...this.#sessionsOf(page)].some((session) => this.#ended.has(session));
-      return this.#copied || hasLost;
+      const isLost = (session: string) => this.#ended.has(session) || this.#shared.has(session);
+      return [...this.#sessionsOf(page)].some(isLost);
     }
     if (error === "session_closed") return this.#reset.has(page);
     return allowedErrors(plan).has(error);
@@ -155,6 +190,9 @@ function statusOf(error: string): string | undefined {
   if (error === "") return "ok";
   return endsAtClient.has(error) ? undefined : "rejected";
 }
+
+/** The server says so without running anything. */
+const endsUnrun: ReadonlySet<string> = new Set(["unhandled_event", "event_too_large"]);
 
 const endsSession: ReadonlySet<string> = new Set(["session_lost", "session_closed"]);
 

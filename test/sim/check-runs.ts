@@ -3,6 +3,7 @@
 import type { Report } from "./checkers.ts";
 import type { Emitted } from "./check-outcomes.ts";
 import type { Fact, History } from "./history.ts";
+import { copyOf } from "./seats.ts";
 
 /** First runs in order, none after the outcome is recorded, none beside another of the same event. */
 export function checkRuns(history: History, report: Report, emitted: readonly Emitted[]): void {
@@ -12,19 +13,25 @@ export function checkRuns(history: History, report: Report, emitted: readonly Em
 }
 
 type Run = Extract<Fact, { kind: "run" }>;
+type Begun = { readonly id: string; readonly generation: number };
 
 class Runs {
   readonly #report: Report;
   readonly #events: ReadonlyMap<string, Emitted>;
   /** When. */
   readonly #recorded = new Map<string, number>();
-  /** Which event a sequence of a session was when it ran first. */
-  readonly #started = new Map<string, string>();
-  readonly #last = new Map<string, number>();
+  /** By session, then by sequence: which event it was when it ran first, and in which generation. */
+  readonly #started = new Map<string, Map<number, Begun>>();
+  /** Of each session, the highest sequence that has run. */
+  readonly #last = new Map<string, { readonly sequence: number; readonly generation: number }>();
+  /** As the node has heard of it that holds the session. */
+  readonly #generations = new Map<string, number>();
+  /** Sessions that more than one page has a claim to. */
+  readonly #copied = new Set<string>();
+  readonly #sessions = new Map<string, string>();
   readonly #counts = new Map<string, number>();
   readonly #holders = new Map<string, { readonly node: string; readonly since: number }>();
   readonly #underWay = new Set<string>();
-  #copied = false;
 
   constructor(report: Report, emitted: readonly Emitted[]) {
     this.#report = report;
@@ -32,8 +39,12 @@ class Runs {
   }
 
   read(fact: Fact, at: number): void {
-    if (fact.kind === "copied") this.#copied = true;
+    if (fact.kind === "connect") this.#sessions.set(fact.page, fact.session);
+    if (fact.kind === "page" && fact.from !== "")
+      this.#sessions.set(fact.page, this.#sessions.get(fact.from) ?? "");
+    if (fact.kind === "copied") this.#share(fact);
     if (fact.kind === "resumed") this.#holders.set(fact.session, { node: fact.node.slice(0, 3), since: at });
+    if (fact.kind === "holding") this.#generations.set(fact.session, fact.generation);
     if (fact.kind === "recorded") this.#recorded.set(`${fact.session} ${fact.sequence}`, at);
     if (fact.kind === "rewound") this.#rewound(fact.to);
     if (fact.kind === "ran") this.#underWay.delete(`${fact.node} ${fact.session} ${fact.sequence}`);
@@ -70,18 +81,41 @@ class Runs {
       return;
     }
     if (this.#recorded.has(name)) this.#report("G1", `${id} ran again after its outcome was recorded`);
-    const known = this.#started.get(name);
-    // What a page has begun that then loses its session to a copy of it is not recorded, and the copy numbers
-    // its own events alike.
-    if (known !== undefined && known !== id && !this.#copied)
-      this.#report("G1", `sequence ${sequence} ran as ${known} and as ${id}`);
-    if (known !== undefined) return;
-    this.#started.set(name, id);
-    if (emit?.plan.includes(" aside") === true) return;
-    const line = this.#copied ? `${session} ${emit?.page ?? ""}` : session;
-    const before = this.#last.get(line) ?? 0;
-    if (sequence < before) this.#report("G1", `${id} (sequence ${sequence}) ran after sequence ${before}`);
-    this.#last.set(line, Math.max(before, sequence));
+    if (this.#begins({ session, sequence, id }) && emit?.plan.includes(" aside") !== true)
+      this.#inOrder({ session, sequence, id });
+  }
+
+  /** Returns whether this is the first run of the event in its session. */
+  #begins({ session, sequence, id }: Pick<Run, "session" | "sequence" | "id">): boolean {
+    const started = this.#started.get(session) ?? new Map<number, Begun>();
+    this.#started.set(session, started);
+    const known = started.get(sequence);
+    if (known?.id === id) return false;
+    const generation = this.#generations.get(session) ?? 1;
+    if (known !== undefined) {
+      // What a page has begun and not recorded when its session goes to a copy of it is no longer part of the
+      // session, and the copy numbers its own events alike.
+      if (!this.#copied.has(session) || known.generation === generation)
+        this.#report("G1", `sequence ${sequence} ran as ${known.id} and as ${id}`);
+      for (const other of started.keys()) if (other >= sequence) started.delete(other);
+    }
+    started.set(sequence, { id, generation });
+    return true;
+  }
+
+  #inOrder({ session, sequence, id }: Pick<Run, "session" | "sequence" | "id">): void {
+    const generation = this.#generations.get(session) ?? 1;
+    const before = this.#last.get(session) ?? { sequence: 0, generation };
+    const isHandedOver = this.#copied.has(session) && before.generation < generation;
+    if (sequence < before.sequence && !isHandedOver)
+      this.#report("G1", `${id} (sequence ${sequence}) ran after sequence ${before.sequence}`);
+    if (sequence > before.sequence || isHandedOver) this.#last.set(session, { sequence, generation });
+  }
+
+  #share(copied: Extract<Fact, { kind: "copied" }>): void {
+    const session = this.#sessions.get(copied.page) ?? "";
+    this.#copied.add(session);
+    this.#sessions.set(copyOf(copied), session);
   }
 }
 

@@ -2,19 +2,28 @@
 
 import type { Report } from "./checkers.ts";
 import type { Fact, History } from "./history.ts";
+import { copyOf, seatOf } from "./seats.ts";
 
 type Connect = Extract<Fact, { kind: "connect" }>;
 
-export function checkSessions(history: History, report: Report): void {
+/** `livePages`: those that are connected at the end, after everything had the time to come to rest. */
+export function checkSessions(history: History, report: Report, livePages: readonly string[]): void {
   const sessions = new Sessions(report);
   for (const { fact } of history.lines) sessions.read(fact);
   sessions.finish();
+  sessions.finishCopies(livePages);
 }
 
 class Sessions {
   readonly #report: Report;
   /** What each page had last; a page with a saved session begins with that. */
   readonly #held = new Map<string, { readonly session: string; readonly generation: number }>();
+  /** The page that is open in each seat, or was last. */
+  readonly #pages = new Map<string, string>();
+  /** Seats that have a claim to a session: of copies of one page any may go on with it, and one does. */
+  readonly #claims = new Map<string, Set<string>>();
+  /** Sessions that a page has held and that it has gone away from for good. */
+  readonly #left = new Set<string>();
   readonly #ended = new Set<string>();
   readonly #opened = new Set<string>();
   readonly #lost = new Set<string>();
@@ -31,10 +40,12 @@ class Sessions {
   read(fact: Fact): void {
     switch (fact.kind) {
       case "page": {
-        const saved = this.#held.get(fact.from);
-        if (fact.what === "open" && saved !== undefined) this.#held.set(fact.page, saved);
+        if (fact.what === "open") this.#open(fact);
         return;
       }
+      case "copied":
+        this.#copied(fact);
+        return;
       case "opened":
         this.#opened.add(fact.session);
         return;
@@ -49,6 +60,7 @@ class Sessions {
         this.#ended.add(fact.session);
         return;
       case "reset":
+        this.#leave(fact.page);
         this.#held.delete(fact.page);
         this.#reset.add(fact.page);
         return;
@@ -81,6 +93,48 @@ class Sessions {
     this.#lost.clear();
   }
 
+  /** In the end each session has one page. */
+  finishCopies(livePages: readonly string[]): void {
+    const pages = new Map<string, string>();
+    for (const page of livePages) {
+      const { session } = this.#held.get(page) ?? { session: "" };
+      const other = pages.get(session);
+      if (session !== "" && other !== undefined)
+        this.#report("G6", `${other} and ${page} both have ${session}`);
+      pages.set(session, page);
+    }
+  }
+
+  #open({ page, from }: Extract<Fact, { kind: "page" }>): void {
+    const saved = this.#held.get(from);
+    const before = this.#pages.get(seatOf(page));
+    this.#pages.set(seatOf(page), page);
+    if (saved !== undefined) this.#held.set(page, saved);
+    else if (before !== undefined && before !== page) this.#leave(before);
+  }
+
+  #copied(copied: Extract<Fact, { kind: "copied" }>): void {
+    const held = this.#held.get(copied.page);
+    if (held === undefined) return;
+    this.#held.set(copyOf(copied), held);
+    this.#pages.set(copied.seat, copyOf(copied));
+    const claims = this.#claims.get(held.session) ?? new Set([seatOf(copied.page)]);
+    this.#claims.set(held.session, claims.add(copied.seat));
+  }
+
+  #leave(page: string): void {
+    const held = this.#held.get(page);
+    if (held !== undefined) this.#left.add(held.session);
+  }
+
+  /** Whether a session could be lost: it has ended, or a copy has it, or had it and has gone away with it. */
+  #mayLose(session: string): boolean {
+    const claims = this.#claims.get(session) ?? [];
+    const pages = [...claims].map((seat) => this.#pages.get(seat) ?? "");
+    const hasHolder = pages.some((page) => this.#held.get(page)?.session === session);
+    return this.#ended.has(session) || hasHolder || (pages.length > 1 && this.#left.has(session));
+  }
+
   #refused({ page, code, detail = "" }: Extract<Fact, { kind: "refused" }>): void {
     // The answer to a hello from before the page forgot its session.
     const isLate = this.#reset.has(page) && detail.includes("does not answer the hello");
@@ -105,7 +159,7 @@ class Sessions {
     }
     if (before.session !== session) {
       this.#lost.add(page);
-      if (!this.#ended.has(before.session)) this.#report("G6", `${page} lost its session ${before.session}`);
+      if (!this.#mayLose(before.session)) this.#report("G6", `${page} lost its session ${before.session}`);
       return;
     }
     if (!resumed) this.#report("G6", `${name} was told that its session is new`);

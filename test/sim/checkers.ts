@@ -42,16 +42,12 @@ export function check(evidence: Evidence): Violation[] {
   checkVolatile(history, report);
   const mayEvict = delivery.suspendedSessionsLimit < 2 * world.seats.length;
   checkAnswers({ history, livePages: pages, mayEvict, mayForget: usage.delivery.repliesLimit < 100 }, report);
-  // Two pages with one session show its entries both, until one of them begins a session of its own.
-  if (history.of("copied").length === 0) {
-    const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
-    if (history.of("rewound").length === 0)
-      checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);
-    else
-      checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
-    checkSessions(history, report);
-    checkAuthorization(history, report);
-  }
+  const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
+  if (history.of("rewound").length === 0)
+    checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);
+  else checkRewind({ history, livePages: pages, noticedWithinMs: delivery.sweepIntervalMs + 5_000 }, report);
+  checkSessions(history, report, pages);
+  checkAuthorization(history, report);
   checkLimits(history, world.plan, report);
   checkRest(evidence, report);
   return violations;

@@ -9,9 +9,11 @@ export type HazardKind =
   /** The store has no space left, until a sweep makes some. */
   | "storeFull"
   /** The wall clock of a node or a page is set, forward or back; its timers go on as before. */
-  | "clockJump";
+  | "clockJump"
+  /** A tab is duplicated, or a page restored beside itself: both go on with one session. */
+  | "copy";
 
-export const hazardKinds: readonly HazardKind[] = ["storeFull", "clockJump"];
+export const hazardKinds: readonly HazardKind[] = ["storeFull", "clockJump", "copy"];
 
 export type Hazards = {
   /** Faults that happen as those of the plan do. */

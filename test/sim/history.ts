@@ -69,12 +69,18 @@ export type Fact =
       offset: number;
       id: string;
       except: readonly string[];
+      /**
+       * The session and the sequence that it has its key from; empty where it has none, or one of its own.
+       */
+      by: string;
       /** The same event's places in other streams. */
       also: readonly (readonly [stream: number, offset: number])[];
     }
-  | { kind: "recorded"; session: string; sequence: number; status: string }
+  | { kind: "recorded"; node: string; session: string; sequence: number; status: string }
   | { kind: "opened"; session: string; stream: number; base: number }
   | { kind: "resumed"; session: string; generation: number; node: string }
+  /** A node has heard of its resume; until then it runs what the holder before says. */
+  | { kind: "holding"; session: string; generation: number; node: string }
   /** The store has taken a write of one who held the session before. */
   | { kind: "unfenced"; session: string; operation: string; generation: number; held: number }
   /** A node ends the session; the store may not answer for a while. */

@@ -24,7 +24,7 @@ const { values, positionals } = parseArgs({
     /** The name of one deliberate fault, for `--seed`. */
     mutant: { type: "string" },
     shrink: { type: "boolean", default: false },
-    /** Faults that are known to break something: `copy`. */
+    /** Faults that happen in every run, those included that happen only when they are asked for. */
     also: { type: "string", default: "" },
     /** `memory`, or `sqlite`: the real engine on a temporary file, with the same history. */
     store: { type: "string", default: "memory" },

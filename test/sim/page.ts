@@ -14,8 +14,8 @@ export type Place = Map<string, string>;
 
 export type PageOptions = {
   readonly name: string;
-  /** Stays the same when the page is loaded again. */
-  readonly seat: string;
+  /** Stays the same when the page is loaded again, or duplicated. */
+  readonly userName: string;
   readonly owner: Process;
   readonly dialer: Dialer;
   readonly history: History;
@@ -103,7 +103,7 @@ export class Page {
    * What the application makes of it is in `application.ts`: rooms that the page joins at every connection.
    */
   #auth(): object {
-    const { random, plan, seat } = this.#options;
+    const { random, plan, userName } = this.#options;
     const { mailboxes, sharedCursor, history, quiet } = plan.usage;
     const room = random.chance(0.8) ? { room: random.pick(plan.rooms) } : {};
     const from =
@@ -111,9 +111,9 @@ export class Page {
         ? { from: random.pick(["last", "after"]), count: random.whole(0, 8) }
         : {};
     const mailbox = random.chance(0.7) && mailboxes.length > 0 ? random.pick(mailboxes) : undefined;
-    const consumer = sharedCursor ? "all" : seat;
+    const consumer = sharedCursor ? "all" : userName;
     const mail = mailbox === undefined ? {} : { mailbox, consumer };
-    return { user: seat, ...room, ...from, ...mail, quiet: quiet && random.chance(0.5) };
+    return { user: userName, ...room, ...from, ...mail, quiet: quiet && random.chance(0.5) };
   }
 
   /** The client looks for a document while it connects, and keeps what it registers there. */

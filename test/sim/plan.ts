@@ -28,8 +28,7 @@ export type FaultKind =
   /** Everything loses power at once: all nodes, and the machine of the store. */
   | "blackout"
   | "reload"
-  | "reloadSaved"
-  | "copy";
+  | "reloadSaved";
 
 export const faultKinds: readonly FaultKind[] = [
   "reset",
@@ -51,7 +50,6 @@ export const faultKinds: readonly FaultKind[] = [
   "blackout",
   "reload",
   "reloadSaved",
-  "copy",
 ];
 
 export type Plan = {

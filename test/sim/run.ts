@@ -59,9 +59,13 @@ export async function runSeed(
     return settled;
   });
   // What is still under way after everything looks settled: late announcements, confirmations, low-water
-  // marks.
-  const end = timeline.now + quietMs;
-  await timeline.drive(() => timeline.now >= end);
+  // marks; and what slow links still carry, which is waited for.
+  let shown: number;
+  do {
+    shown = history.of("shown").length;
+    const end = timeline.now + quietMs;
+    await timeline.drive(() => timeline.now >= end);
+  } while (history.of("shown").length > shown && timeline.now < deadline);
   const figures = await Promise.all(figuresOf(world, timeline));
   world.store.close();
   const violations = check({ history, world, settled, figures });
@@ -77,8 +81,11 @@ export async function runSeed(
   };
 }
 
-function isSettled(world: World): boolean {
-  return world.seats.every(({ page }) => page?.socket.connected === true && page.pending === 0);
+/** Everybody is connected, has nothing left to say, and has a session of its own. */
+function isSettled({ seats }: World): boolean {
+  const sessions = new Set(seats.map(({ page }) => page?.socket.delivery.session?.id));
+  const isQuiet = seats.every(({ page }) => page?.socket.connected === true && page.pending === 0);
+  return isQuiet && sessions.size === seats.length;
 }
 
 /** Figures come through the node's store queue, which needs time to go on. */

@@ -148,7 +148,10 @@ export class SharedStore {
         void this.#engine.commit(operations).then(
           (results) => {
             this.#committed(owner, operations, results);
-            this.#timeline.for(owner, backMs, () => resolve(results));
+            this.#timeline.for(owner, backMs, () => {
+              for (const [index, operation] of operations.entries()) this.#heard(operation, results[index]);
+              resolve(results);
+            });
           },
           (error: unknown) =>
             this.#timeline.for(owner, backMs, () =>
@@ -171,6 +174,13 @@ export class SharedStore {
     }
     if (now >= this.#fullUntil) this.#fullUntil = 0;
     return undefined;
+  }
+
+  #heard({ kind, request }: Operation, result: Result): void {
+    if (kind !== "resumeSession" || !(result as ResumeResult).ok) return;
+    const { session, node } = request;
+    const { generation } = result as ResumedSession;
+    this.#history.add({ kind: "holding", session, generation, node: node.slice(0, 3) });
   }
 
   #committed(owner: Process, operations: readonly Operation[], results: readonly Result[]): void {
@@ -222,16 +232,21 @@ export class SharedStore {
   #note(operation: Operation, result: Result): void {
     const history = this.#history;
     switch (operation.kind) {
-      case "append":
+      case "append": {
+        const { scope, sequence = 0 } = operation.request.idempotency ?? {};
+        const by = scope === undefined || sequence === 0 ? "" : `${scope} ${sequence}`;
         for (const entry of entriesOf(operation, result)) {
           const { stream, key, epoch, offset, payload, except = [], also = [] } = entry;
-          history.add({ kind: "appended", stream, key, epoch, offset, id: idOf(payload), except, also });
+          history.add({ kind: "appended", stream, key, epoch, offset, id: idOf(payload), by, except, also });
         }
         return;
+      }
       case "record": {
         const { session, outcome } = operation.request;
+        const { sequence, status } = outcome;
         if (!(result as { ok: boolean }).ok) return;
-        history.add({ kind: "recorded", session, sequence: outcome.sequence, status: outcome.status });
+        const node = operation.request.node.slice(0, 3);
+        history.add({ kind: "recorded", node, session, sequence, status });
         return;
       }
       case "openSession": {
