@@ -65,7 +65,9 @@ export class DeliveryNode extends EventEmitter {
       this.#announce(entries, by);
       if (by === "us") this.emit("committed");
     });
-    this.#sweeper = setInterval(() => void this.#keepHouse(), options.sweepIntervalMs);
+    // Often enough that other processes' sweeps never find a connected session overdue.
+    const houseEveryMs = Math.min(options.sweepIntervalMs, options.sessionLifeMs / touchesPerLife);
+    this.#sweeper = setInterval(() => void this.#keepHouse(), houseEveryMs);
     this.#sweeper.unref();
   }
 
@@ -204,7 +206,7 @@ export class DeliveryNode extends EventEmitter {
   async #touch(now: number): Promise<void> {
     const { sessionLifeMs } = this.options;
     const lookedAt = performance.now();
-    if (lookedAt - this.#touchedAt < Math.min(sessionLifeMs / 4, 60_000)) return;
+    if (lookedAt - this.#touchedAt < Math.min(sessionLifeMs / touchesPerLife, 60_000)) return;
     for (const delivery of this.#namespaces.values()) {
       const connected = [...delivery.sessions.values()].filter((session) => session.connected);
       await delivery.touch(connected, now + sessionLifeMs);
@@ -259,6 +261,8 @@ type EngineServer = { readonly clients: Record<string, Engine> };
 /** A polling client that has gone away between two polls would keep its connection open for much longer. */
 const connectionsTimeoutMs = 2_000;
 const headsPerQuery = 500;
+/** A touch may come a turn late, or be refused, without costing a session. */
+const touchesPerLife = 4;
 /** So many share a commit or two; more at a time would only make those in front wait for those behind. */
 const admissionsLimit = 64;
 const admissionPlaceMs = 2_000;
