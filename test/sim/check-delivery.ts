@@ -55,8 +55,12 @@ class Record {
   /** As a page has it from its welcome, and as the store has raised it since. */
   readonly #generationOfPage = new Map<string, number>();
   readonly #generations = new Map<string, number>();
-  /** Which event a sequence was, and what its handlers have published. */
   readonly #ending = new Set<string>();
+  /** Ids of events whose handlers change what rooms a session is in. */
+  readonly #moves = new Set<string>();
+  /** By session, those of them that run. */
+  readonly #moving = new Map<string, Set<string>>();
+  /** Which event a sequence was, and what its handlers have published. */
   readonly #eventOf = new Map<string, string>();
   readonly #published = new Map<string, Stored[]>();
 
@@ -76,6 +80,13 @@ class Record {
         return;
       case "run":
         this.#eventOf.set(`${fact.session} ${fact.sequence}`, fact.id);
+        if (this.#moves.has(fact.id)) this.#movingOf(fact.session).add(fact.id);
+        return;
+      case "ran":
+        this.#movingOf(fact.session).delete(fact.id);
+        return;
+      case "emit":
+        if (/^(re)?(join|leave|last|after|mail)/.test(fact.plan)) this.#moves.add(fact.id);
         return;
       case "settled":
         if (fact.error === "") this.#answered(fact);
@@ -110,6 +121,7 @@ class Record {
       case "resumed":
         this.#generations.set(fact.session, fact.generation);
         this.#resumed(fact.session);
+        this.#movingOf(fact.session).clear();
         return;
       case "cursor":
         this.#cursor(fact);
@@ -258,7 +270,8 @@ class Record {
   /** On one connection the reply comes after the entries that the handler has published. */
   #answered({ page, session, sequence }: Extract<Fact, { kind: "settled" }>): void {
     // Whoever is sent away is not sent the entries any more, and is told that the session is lost.
-    if (this.#ending.has(session)) return;
+    // While a join is under way nobody has been told that the session is a member.
+    if (this.#ending.has(session) || this.#movingOf(session).size > 0) return;
     const event = this.#eventOf.get(`${session} ${sequence}`) ?? "";
     const connectedAt = this.#connectedAt.get(page) ?? 0;
     for (const entry of this.#published.get(event) ?? []) {
@@ -272,6 +285,12 @@ class Record {
       if (missing !== undefined)
         this.#report("G2", `${page} got the answer to ${event} before ${placeName(missing)}`);
     }
+  }
+
+  #movingOf(session: string): Set<string> {
+    const moving = this.#moving.get(session) ?? new Set();
+    this.#moving.set(session, moving);
+    return moving;
   }
 
   /** All that a consumer was ever owed was shown to it, in one of its sessions. */
