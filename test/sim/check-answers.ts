@@ -65,6 +65,7 @@ class Answers {
       case "page":
         if (fact.what === "gone") this.#gone.add(fact.page);
         return;
+      case "ending":
       case "ended":
         this.#ended.add(fact.session);
         if (fact.why === "rewound") this.#lostSessions.add(fact.session);
