@@ -66,6 +66,8 @@ class Answers {
         if (fact.what === "gone") this.#gone.add(fact.page);
         return;
       case "ending":
+        this.#ended.add(fact.session);
+        return;
       case "ended":
         this.#ended.add(fact.session);
         if (fact.why === "rewound") this.#lostSessions.add(fact.session);
