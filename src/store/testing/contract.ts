@@ -1,6 +1,7 @@
 /** The store contract as a vitest suite: every engine runs it. */
 
 import { describe } from "vitest";
+import { claimContract } from "./contract-claims.ts";
 import { inboxContract } from "./contract-inbox.ts";
 import { membershipContract } from "./contract-memberships.ts";
 import { orderContract } from "./contract-order.ts";
@@ -17,6 +18,7 @@ export function storeContract(name: string, make: MakeStore): void {
     orderContract(make);
     streamContract(make);
     sessionContract(make);
+    claimContract(make);
     membershipContract(make);
     inboxContract(make);
     retentionContract(make);
