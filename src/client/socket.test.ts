@@ -53,7 +53,7 @@ test("G4 an answer that the outbox did not take can be given again", async () =>
   expect(answers).toEqual(["in time"]);
 });
 
-test("G6 a client that forgets its session while a welcome is under way connects with its next one", async () => {
+test("G6 a client that forgets its session under a welcome connects with its next one", async () => {
   const { server, url } = await openServer();
   let connections = 0;
   let admit: (() => void) | undefined;

@@ -103,7 +103,7 @@ test("G2 who joins with history, leaves and joins with more of it is shown all o
   expect(shown).toEqual(["one", "two"]);
 });
 
-test("G6 who is taken out of a room is shown nothing more of it, also when the own leave was refused", async () => {
+test("G6 who is taken out of a room is shown no more of it, also when the leave was refused", async () => {
   let refusals = 1;
   const kinds: string[] = [];
   const node = await openServer(
