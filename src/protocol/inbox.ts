@@ -52,7 +52,21 @@ export class InboxTables {
   readonly held = new Map<number, Run>();
   readonly uploads = new Map<number, Upload>();
 
-  get all(): readonly Pick<Map<number, unknown>, "size" | "keys" | "delete">[] {
+  /** Characters that this process has taken of unfinished uploads. */
+  get uploadCharacters(): number {
+    let sum = 0;
+    for (const [sequence, { characters }] of this.uploads) {
+      if (!this.outcomes.has(sequence)) sum += characters;
+    }
+    return sum;
+  }
+
+  /** Whether anything is remembered of the event. */
+  has(sequence: number): boolean {
+    return this.all.some((table) => table.has(sequence));
+  }
+
+  get all(): readonly Pick<Map<number, unknown>, "size" | "keys" | "has" | "delete">[] {
     return [this.outcomes, this.recorded, this.running, this.deferred, this.held, this.uploads];
   }
 

@@ -290,7 +290,7 @@ export class ServerSession {
     ) {
       this.#rejectUpload(sequence, "event_too_large");
       this.#releaseHeld();
-    } else if (this.#uploadCharacters() > 2 * this.#uploadCharactersMax) {
+    } else if (this.#known.uploadCharacters > 2 * this.#uploadCharactersMax) {
       this.#violation("window_exceeded", "uploads under way at the same time");
     } else this.#outputs.push({ kind: "storeChunk", sequence, index, text });
   }
@@ -298,15 +298,6 @@ export class ServerSession {
   /** Characters of an event and its frame. */
   get #uploadCharactersMax(): number {
     return this.#limits.eventCharacters + frameCharactersMax;
-  }
-
-  /** Characters that this process has taken of unfinished uploads. */
-  #uploadCharacters(): number {
-    let sum = 0;
-    for (const [sequence, { characters }] of this.#known.uploads) {
-      if (!this.#known.outcomes.has(sequence)) sum += characters;
-    }
-    return sum;
   }
 
   #rejectUpload(sequence: number, code: "event_too_large" | "bad_frame"): void {
@@ -371,17 +362,7 @@ export class ServerSession {
   }
 
   #advance(): void {
-    while (this.#isKnown(this.#expected)) this.#expected += 1;
-  }
-
-  #isKnown(sequence: number): boolean {
-    return (
-      this.#known.outcomes.has(sequence) ||
-      this.#known.running.has(sequence) ||
-      this.#known.held.has(sequence) ||
-      this.#known.deferred.has(sequence) ||
-      this.#known.uploads.has(sequence)
-    );
+    while (this.#known.has(this.#expected)) this.#expected += 1;
   }
 
   #forgetBelow(low: number): void {
