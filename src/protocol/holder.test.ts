@@ -29,7 +29,7 @@ test("G1 whoever would use a sequence again is a copy, named or not", () => {
   }
 });
 
-test("G6 copies that never get a word in stop taking turns; a page that is reloaded meanwhile may go on", () => {
+test("G6 copies that never get a word in stop taking turns; a page that is reloaded may go on", () => {
   let session: Claimed = { ...held, heard: 1 };
   let generation = 1;
   const turns: string[] = [];

@@ -202,7 +202,8 @@ function prepareStatements(database: Database) {
              s.holder, s.attempt, s.taken_over, s.contested, i.heard
            FROM sessions s JOIN inboxes i ON i.session = s.id WHERE s.session = ?`,
     create: `INSERT INTO sessions
-               (session, token_digest, namespace, principal, generation, node, expires_at, data, holder, attempt)
+               (session, token_digest, namespace, principal, generation, node, expires_at, data,
+                holder, attempt)
              VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)`,
     createInbox: "INSERT INTO inboxes SELECT id, 0, 0, 1 FROM sessions WHERE session = ?",
     peek: `SELECT token_digest, namespace, principal, generation, node, data, expires_at

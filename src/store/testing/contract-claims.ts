@@ -76,7 +76,7 @@ export function claimContract(makeStore: MakeStore): void {
       expect(await resume(store, "s", { claim: { low: 2, next: 6 } })).toMatchObject({ generation: 2 });
     });
 
-    test("G1: a handler of an earlier life publishes nothing under the sequences of the next one", async () => {
+    test("G1: a handler of an earlier life publishes nothing under sequences of the next", async () => {
       const store = await make();
       await open(store, "s", { holder: { instance: "page", attempt: 1 } });
       const key = { scope: "s", sequence: 1, position: 0 };
