@@ -66,6 +66,7 @@ class Answers {
         if (fact.what === "gone") this.#gone.add(fact.page);
         return;
       case "ending":
+      case "overdue":
         this.#ended.add(fact.session);
         return;
       case "ended":
@@ -131,7 +132,7 @@ class Answers {
       case "operation has timed out":
         return timeoutMs > 0;
       case "stale_generation":
-        return this.#holders.has(session) || this.#mayBeLost.has(id) || this.#lostSessions.has(session);
+        return this.#holders.has(session) || this.#mayBeLost.has(id) || this.#ended.has(session);
       case "question_lost":
         return this.#isRewound;
       case "session_closed":

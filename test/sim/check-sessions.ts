@@ -57,6 +57,7 @@ class Sessions {
       // From then on its node takes nobody for it, and the others when the store has ended it.
       case "ending":
       case "ended":
+      case "overdue":
         this.#ended.add(fact.session);
         return;
       case "reset":

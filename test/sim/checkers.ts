@@ -4,6 +4,7 @@ import { checkAnswers } from "./check-answers.ts";
 import { checkAuthorization } from "./check-authorization.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
+import { checkExpiry } from "./check-expiry.ts";
 import { checkEffects } from "./check-effects.ts";
 import { checkLimits } from "./check-limits.ts";
 import { checkKeys, checkVolatile } from "./check-once.ts";
@@ -49,6 +50,8 @@ export function check(evidence: Evidence): Violation[] {
   checkSessions(history, report, pages);
   checkAuthorization(history, report);
   checkLimits(history, world.plan, report);
+  const storedSessions = evidence.figures.flatMap(({ figures }) => figures?.store.sessions ?? []);
+  checkExpiry({ history, plan: world.plan, storedSessions, livePages: pages }, report);
   checkRest(evidence, report);
   return violations;
 }

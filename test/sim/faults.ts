@@ -154,6 +154,11 @@ export class Faults {
         seat.offlineUntil = now + this.#random.whole(100, 10_000);
         link?.reset();
         break;
+      case "away":
+        seat.offlineUntil = now + this.#random.whole(1, 2 * (world.plan.hazards.sessionLifeMs ?? 0));
+        if (this.#random.chance(0.5)) link?.reset();
+        else if (link !== undefined) link.toClient.cut = link.toServer.cut = true;
+        break;
       case "freezePage":
         this.#freeze(page.owner);
         break;

@@ -81,6 +81,8 @@ export type Fact =
   | { kind: "resumed"; session: string; generation: number; node: string }
   /** A node has heard of its resume; until then it runs what the holder before says. */
   | { kind: "holding"; session: string; generation: number; node: string }
+  // Somebody asked for it by whose clock its life is over; the store still has it.
+  | { kind: "overdue"; session: string }
   /** The store has taken a write of one who held the session before. */
   | { kind: "unfenced"; session: string; operation: string; generation: number; held: number }
   /** A node ends the session; the store may not answer for a while. */

@@ -49,6 +49,8 @@ export class SharedStore {
   slowUntil = 0;
   readonly #listeners = new Map<Process, Listener>();
   readonly #lows = new Map<number, number>();
+  /** Sessions that were opened and have not ended. */
+  readonly #open = new Set<string>();
   /** Of each session, as the last resume has raised it. */
   readonly #generations = new Map<string, number>();
 
@@ -252,6 +254,7 @@ export class SharedStore {
       case "openSession": {
         const { head, base } = result as Membership;
         const { session } = operation.request;
+        this.#open.add(session);
         history.add({ kind: "opened", session, stream: head.stream, base: base.offset });
         return;
       }
@@ -259,9 +262,14 @@ export class SharedStore {
         const resumed = result as ResumeResult;
         const { session, node } = operation.request;
         if (resumed.ok) history.add({ kind: "resumed", session, generation: resumed.generation, node });
+        else if (resumed.reason === "unknown_session") this.#noteOverdue(session);
         return;
       }
+      case "peekSession":
+        if (result === undefined) this.#noteOverdue(operation.request.session);
+        return;
       case "endSession":
+        this.#open.delete(operation.request.session);
         history.add({ kind: "ended", session: operation.request.session, why: "ended" });
         return;
       case "join": {
@@ -299,11 +307,16 @@ export class SharedStore {
         return;
       case "sweep":
         for (const session of (result as { expiredSessions: readonly string[] }).expiredSessions) {
+          this.#open.delete(session);
           history.add({ kind: "ended", session, why: "expired" });
         }
         return;
       default:
     }
+  }
+
+  #noteOverdue(session: string): void {
+    if (this.#open.has(session)) this.#history.add({ kind: "overdue", session });
   }
 
   #noteLow(head: StreamHead | undefined): void {

@@ -126,6 +126,7 @@ export class World {
         delivery: {
           ...plan.delivery,
           ...plan.usage.delivery,
+          ...(plan.hazards.sessionLifeMs === undefined ? {} : { sessionLifeMs: plan.hazards.sessionLifeMs }),
           principal: (socket) => (socket.handshake.auth as { user?: string }).user,
           authorize: (socket, room) => this.#allows(socket, room, name),
           store: this.store.openFor(process),
