@@ -171,12 +171,12 @@ export class WorkerPool extends EventEmitter<PoolEvents> {
     const results = await Promise.allSettled(members.map(({ ready }) => ready));
     const failure = results.find((result) => result.status === "rejected");
     if (failure !== undefined) {
-      for (const member of members) this.#abandon(member);
+      await this.#abandon(members);
       throw failure.reason;
     }
     const unserved = unservedProtocols(instead, members);
     if (unserved.length > 0) {
-      for (const member of members) this.#abandon(member);
+      await this.#abandon(members);
       throw new WorkerFailed(
         `the new version does not serve protocol version ${unserved.join(", ")}, which clients speak now: ` +
           "end the primary and start it again instead of rolling",
@@ -242,9 +242,13 @@ export class WorkerPool extends EventEmitter<PoolEvents> {
     });
   }
 
-  #abandon(member: Member): void {
-    member.state = "leaving";
-    member.worker.process.kill("SIGKILL");
+  /** Whoever is told that a roll has failed finds the workers as they were before. */
+  async #abandon(members: readonly Member[]): Promise<void> {
+    for (const member of members) {
+      member.state = "leaving";
+      member.worker.process.kill("SIGKILL");
+    }
+    await Promise.all(members.map(({ ended }) => ended));
   }
 
   async #dismiss(member: Member): Promise<void> {
