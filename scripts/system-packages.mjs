@@ -17,6 +17,7 @@ export const systemPackages = [
   { name: "nginx", programs: ["nginx"], usedFor: "tests behind nginx" },
   { name: "stunnel4", programs: ["stunnel4", "stunnel"], usedFor: "tests of TLS by stunnel" },
   { name: "redis-server", programs: ["redis-server", "valkey-server"], usedFor: "tests of the redis store" },
+  { name: "openssl", programs: ["openssl"], usedFor: "tests that make a certificate" },
   {
     name: "chromium",
     programs: ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"],

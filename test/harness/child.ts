@@ -1,11 +1,12 @@
 /**
- * A real Node process under a test's control: started with a deadline, spoken to over IPC, killed with any
- * signal, started again with the same arguments. It never outlives the test that owns it.
+ * A real process under a test's control, mostly one of Node: started with a deadline, spoken to over IPC,
+ * killed with any signal, started again with the same arguments. It never outlives the test that owns it.
  */
 
 import { spawn, type ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { guard } from "./guard.ts";
 import type { Owner } from "./owner.ts";
 import type { Answer, ChildEvent } from "./parent.ts";
 import { until, within } from "./until.ts";
@@ -13,8 +14,9 @@ import { until, within } from "./until.ts";
 /**
  * Starts `program`, and returns at once; wait for its `ready` with `event` or `line`.
  *
- * It ends with its owner: killed when the test finishes, when the test process exits, and by its own lifeline
- * when the test process is killed. When the test fails, the tail of what it wrote is printed.
+ * It ends with its owner: killed when the test finishes, when the test process exits, and by its own
+ * lifeline, or the guard of a program that is not Node's, when the test process is killed. When the test
+ * fails, the tail of what it wrote is printed.
  */
 export function startChild(owner: Owner, options: ChildOptions): Child {
   const child = new Child(options);
@@ -86,7 +88,7 @@ export class Child {
   async ask<T>(command: string, input: unknown = {}, deadlineMs = 10_000): Promise<T> {
     const run = this.#run;
     const question = (this.#questions += 1);
-    const sent = run.process.send({ question, command, input }, () => undefined);
+    const sent = run.process.send?.({ question, command, input }, () => undefined) ?? false;
     if (!sent && !run.process.connected)
       throw new Error(`${this.#name} is gone; it cannot be asked to ${command}`);
     const answer = await this.#await(run, `answer to "${command}"`, deadlineMs, () =>
@@ -156,13 +158,15 @@ export class Child {
 
   #launch(args: readonly string[]): Run {
     const { program, prefix = [], environment = {}, deadlineMs = 60_000, nodeOptions = [] } = this.#options;
-    const node = [process.execPath, "--import", lifeline, ...nodeOptions, program, ...args];
-    const [command, ...rest] = [...prefix, ...node] as [string, ...string[]];
+    const native = this.#options.native === true;
+    const node = native ? [] : [process.execPath, "--import", lifeline, ...nodeOptions];
+    const [command, ...rest] = [...prefix, ...node, program, ...args] as [string, ...string[]];
     const child = spawn(command, rest, {
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      stdio: native ? ["ignore", "pipe", "pipe"] : ["ignore", "pipe", "pipe", "ipc"],
       env: { ...process.env, ...environment },
     });
     living.add(child);
+    if (native) guard(child);
     const run = new Run(child);
     const timer = setTimeout(() => {
       run.stderr.append(`\n[harness] killed: its deadline of ${deadlineMs} ms has passed\n`);
@@ -244,8 +248,10 @@ export function programPath(relative: string, base: string): string {
 // --- types ---
 
 export type ChildOptions = {
-  /** Absolute path of a TypeScript or JavaScript file. */
+  /** Absolute path of a TypeScript or JavaScript file, or of an executable if it is `native`. */
   readonly program: string;
+  /** The program runs without Node, and so without a channel: it has output and signals, and no commands. */
+  readonly native?: boolean;
   readonly args?: readonly string[];
   readonly nodeOptions?: readonly string[];
   /** A command that runs node in its place, such as one that enters a network namespace. It must `exec`. */
