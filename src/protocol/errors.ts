@@ -164,6 +164,11 @@ export const errorCatalogue = {
     retryable: true,
     fix: "Ask again: the storage has gone back in time, and the client may not have been asked.",
   },
+  store_unfit: {
+    message: "The server of the store cannot keep what the address asks of it.",
+    retryable: false,
+    fix: "Change the setting that the detail names, or ask for less in the address.",
+  },
   store_invalid: {
     message: "The store address is not one that Holdfast understands.",
     retryable: false,

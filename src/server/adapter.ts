@@ -36,6 +36,10 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
   node.addNamespace(delivery);
   interceptConnections(namespace, new SessionAdmission(delivery));
 
+  delivery.fanOut.watchNamespace();
+  adapter.on("create-room", (room: string) => delivery.fanOut.watchRoom(room));
+  adapter.on("delete-room", (room: string) => delivery.fanOut.unwatchRoom(room));
+
   const { broadcast, broadcastWithAck, delSockets, addSockets } = adapter;
   adapter.broadcast = (packet: { data: unknown[] }, options) => {
     if (isTransient(options)) return broadcast.call(adapter, packet, options);

@@ -115,6 +115,7 @@ export class SessionAdmission implements io.Admission {
       // The connection handlers may have left rooms; what they left is not replayed.
       if (this.#isMember(session, place.head)) this.#delivery.fanOut.addMember(session, connection, place);
     }
+    this.#delivery.fanOut.watchOwnRoom(session, connection);
     session.handleListening();
     session.saveData();
   }

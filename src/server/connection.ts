@@ -4,7 +4,7 @@
  */
 
 import { packetText, sendFramesParsed, framedOptions, writeText, type HoldfastSocket } from "./socket-io.ts";
-import type { Member } from "./node-stream.ts";
+import type { Member } from "./member.ts";
 
 export class Connection {
   readonly socket: HoldfastSocket;
@@ -17,6 +17,8 @@ export class Connection {
   readonly #namespace: string;
   readonly #parsed: boolean;
   readonly #bufferedCharactersLimit: number;
+
+  readonly #ends: (() => void)[] = [];
 
   constructor(
     socket: HoldfastSocket,
@@ -91,6 +93,12 @@ export class Connection {
     this.closed = true;
     this.#pending = [];
     this.detachMembers();
+    for (const end of this.#ends.splice(0)) end();
+  }
+
+  /** Calls back once the connection is closed; it must not be yet. */
+  whenClosed(end: () => void): void {
+    this.#ends.push(end);
   }
 
   /** Nothing more comes from the log; what answers the client's own events still does. */

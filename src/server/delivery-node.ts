@@ -4,11 +4,12 @@ import { EventEmitter } from "node:events";
 import { randomBytes } from "node:crypto";
 import type { Server } from "socket.io";
 import { namespaceOfKey } from "../protocol/stream-key.ts";
-import { openStore } from "../store/open.ts";
+import { durabilityOf, openStore } from "../store/open.ts";
 import type { CommittedEntry, StoreFigures } from "../store/port.ts";
 import { AdmissionQueue } from "./admission-queue.ts";
 import { type DrainOptions, handlersTimeoutMsDefault, letClientsGo, refuseConnections } from "./drain.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { HeadLooks } from "./head-looks.ts";
 import { OpeningStore } from "./opening-store.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { Pulse } from "./pulse.ts";
@@ -51,7 +52,8 @@ export class DeliveryNode extends EventEmitter {
   #touchedAt = performance.now();
   #housekeeping = false;
   #closed: Promise<void> | undefined;
-  #lagEntries = 0;
+  readonly #heads: HeadLooks;
+  #looker: ReturnType<typeof setInterval> | undefined;
 
   constructor(server: Server, options: ResolvedOptions) {
     super();
@@ -60,7 +62,7 @@ export class DeliveryNode extends EventEmitter {
     this.options = options;
     this.id = `${options.node}${randomBytes(9).toString("base64url")}`;
     this.replies = new Replies({ processId: this.id, limit: options.repliesLimit, meter: options.meter });
-    this.store = openingStore(options);
+    this.store = openingStore(options, (error) => this.report("store_error", { error }));
     this.store.onCommitted((entries, by) => {
       this.#announce(entries, by);
       if (by === "us") this.emit("committed");
@@ -69,6 +71,18 @@ export class DeliveryNode extends EventEmitter {
     const houseEveryMs = Math.min(options.sweepIntervalMs, options.sessionLifeMs / touchesPerLife);
     this.#sweeper = setInterval(() => void this.#keepHouse(), houseEveryMs);
     this.#sweeper.unref();
+    const fanOuts = () => [...this.#namespaces.values()].map(({ fanOut }) => fanOut);
+    this.#heads = new HeadLooks(this.store, fanOuts);
+    this.store.ready.then(() => this.#lookOften()).catch(() => undefined);
+  }
+
+  /** Where everything is announced by the log itself, the sweeps' looks are enough. */
+  #lookOften(): void {
+    if (this.store.announces === "everything" || this.#closed !== undefined) return;
+    this.#looker = setInterval(() => {
+      this.#heads.lookAtSome().catch((error: unknown) => this.report("store_error", { error }));
+    }, lookIntervalMs);
+    this.#looker.unref();
   }
 
   addNamespace(delivery: NamespaceDelivery): void {
@@ -103,7 +117,7 @@ export class DeliveryNode extends EventEmitter {
       inboxDepth: sum(sessions.map((session) => session.inboxDepth)),
       streams: sum(namespaces.map((delivery) => delivery.fanOut.streamCount)),
       membersBehind: sum(namespaces.map((delivery) => delivery.fanOut.membersBehind)),
-      lagEntries: this.#lagEntries,
+      lagEntries: this.#heads.lagEntries,
       waitingReplies: this.replies.size,
       waitingAdmissions: this.admissions.waiting,
     };
@@ -120,6 +134,7 @@ export class DeliveryNode extends EventEmitter {
 
   async #close(options: DrainOptions): Promise<void> {
     clearInterval(this.#sweeper);
+    clearInterval(this.#looker);
     const deadline = performance.now() + (options.handlersTimeoutMs ?? handlersTimeoutMsDefault);
     const engine = (this.server as unknown as { engine?: EngineServer }).engine;
     refuseConnections(this.server);
@@ -191,7 +206,7 @@ export class DeliveryNode extends EventEmitter {
           if (session !== undefined) delivery.endSession(session, "expired");
         }
       }
-      await this.#compareHeads();
+      await this.#heads.lookAtAll();
     } catch (error) {
       this.report("store_error", { error });
     } finally {
@@ -214,26 +229,6 @@ export class DeliveryNode extends EventEmitter {
     // Where the store did not take it, the next sweep tries again.
     this.#touchedAt = lookedAt;
   }
-
-  /** Finds announcements that never came. */
-  async #compareHeads(): Promise<void> {
-    let lagEntries = 0;
-    for (const delivery of this.#namespaces.values()) {
-      const streams = delivery.fanOut.streams();
-      for (let start = 0; start < streams.length; start += headsPerQuery) {
-        const some = streams.slice(start, start + headsPerQuery);
-        const heads = await this.store.heads(some.map(({ key }) => key));
-        for (const [index, stream] of some.entries()) {
-          const head = heads[index];
-          if (head?.epoch === stream.sequencer.epoch) {
-            lagEntries = Math.max(lagEntries, head.head - stream.sequencer.delivered);
-          }
-          delivery.fanOut.handleHead(stream, head);
-        }
-      }
-    }
-    this.#lagEntries = lagEntries;
-  }
 }
 
 function connectionsByTransport(server: Server): Record<string, number> {
@@ -245,22 +240,24 @@ function connectionsByTransport(server: Server): Record<string, number> {
   return counts;
 }
 
-function openingStore(options: ResolvedOptions): OpeningStore {
+function openingStore(options: ResolvedOptions, report: (error: unknown) => void): OpeningStore {
   const { store, storeQueueLimit, storeQueueBytesLimit, meter } = options;
   if (typeof store !== "string") return new OpeningStore(Promise.resolve(store), store.durability);
   const opening = openStore(store, {
     queueLimit: storeQueueLimit,
     queueBytesLimit: storeQueueBytesLimit,
     onBusy: () => meter?.limitHit("store_queue"),
+    onConnectionError: (error) => report(error),
   });
-  return new OpeningStore(opening, store.startsWith("sqlite:") ? "fsynced" : "memory");
+  return new OpeningStore(opening, durabilityOf(store));
 }
 
 type EngineServer = { readonly clients: Record<string, Engine> };
 
 /** A polling client that has gone away between two polls would keep its connection open for much longer. */
 const connectionsTimeoutMs = 2_000;
-const headsPerQuery = 500;
+/** How often to look for lost announcements, where they come over a network. */
+const lookIntervalMs = 1_000;
 /** A touch may come a turn late, or be refused, without costing a session. */
 const touchesPerLife = 4;
 /** So many share a commit or two; more at a time would only make those in front wait for those behind. */

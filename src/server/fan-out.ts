@@ -5,12 +5,14 @@
 
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
-import { roomOfKey } from "../protocol/stream-key.ts";
+import { namespaceKey, roomKey, roomOfKey } from "../protocol/stream-key.ts";
 import type { CommittedEntry, Page, Store, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import type { EmitOrder } from "./emit-order.ts";
+import { ownPlace } from "./member-place.ts";
 import type { Meter } from "./meter.ts";
-import { heldEntriesLimit, Member, NodeStream } from "./node-stream.ts";
+import { Member } from "./member.ts";
+import { heldEntriesLimit, NodeStream } from "./node-stream.ts";
 import type { Session } from "./session.ts";
 import { StockClients } from "./stock-clients.ts";
 import type { StreamHost } from "./stream-host.ts";
@@ -142,7 +144,41 @@ export class FanOut implements StreamHost {
   }
 
   released(stream: NodeStream): void {
-    if (this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
+    if (this.#streams.get(stream.id) !== stream) return;
+    this.#streams.delete(stream.id);
+    this.#store.unwatch(stream.key);
+  }
+
+  /** Everyone who connects is in the namespace. */
+  watchNamespace(): void {
+    void this.#store.watch(namespaceKey(this.namespace));
+  }
+
+  /** Rooms of connections are watched also where nobody is a durable member: stock clients are none. */
+  watchRoom(room: string): void {
+    void this.#store.watch(roomKey(this.namespace, room));
+  }
+
+  unwatchRoom(room: string): void {
+    this.#store.unwatch(roomKey(this.namespace, room));
+  }
+
+  /**
+   * A session's own stream begins with its first entry, which may be committed before this node listens: so
+   * once it listens it looks.
+   */
+  watchOwnRoom(session: Session, connection: Connection): void {
+    const key = roomKey(this.namespace, session.id);
+    const watching = this.#store.watch(key);
+    if (watching === undefined) return;
+    connection.whenClosed(() => this.#store.unwatch(key));
+    const look = async () => {
+      await watching;
+      if (connection.closed) return;
+      const [head] = await this.#store.heads([key]);
+      if (head !== undefined) this.addMember(session, connection, { ...ownPlace(head), announced: false });
+    };
+    look().catch((error: unknown) => this.#reportStoreError(error));
   }
 
   readFailed(error: unknown): void {
@@ -195,11 +231,22 @@ export class FanOut implements StreamHost {
 
   #ensureStream(head: StreamHead): NodeStream {
     const known = this.#streams.get(head.stream);
-    if (known?.key === head.key) return known;
+    if (known?.key === head.key && !known.isOver(head)) return known;
     known?.lose();
     const stream = new NodeStream(this, head, roomOfKey(this.namespace, head.key) ?? "");
     this.#streams.set(head.stream, stream);
+    void this.#store.watch(stream.key)?.then(() => this.#lookAt(stream));
     return stream;
+  }
+
+  /** What was committed between its head and the first announcement that came. */
+  async #lookAt(stream: NodeStream): Promise<void> {
+    try {
+      const [head] = await this.#store.heads([stream.key]);
+      this.handleHead(stream, head);
+    } catch (error) {
+      this.#reportStoreError(error);
+    }
   }
 }
 

@@ -34,6 +34,21 @@ export class OpeningStore implements Store {
     this.#store?.follow();
   }
 
+  /** While it is being opened nothing is announced. */
+  get announces(): Store["announces"] {
+    return this.#store?.announces ?? "everything";
+  }
+
+  watch(key: string): Promise<void> | undefined {
+    if (this.#store !== undefined) return this.#store.watch(key);
+    // Nobody can be told of anything before the store is open, nor be too late for it.
+    return this.ready.then(() => this.#store?.watch(key)).catch(() => undefined);
+  }
+
+  unwatch(key: string): void {
+    void this.ready.then(() => this.#store?.unwatch(key)).catch(() => undefined);
+  }
+
   append: Store["append"] = (request) => this.#call((store) => store.append(request));
   read: Store["read"] = (request) => this.#call((store) => store.read(request));
   heads: Store["heads"] = (keys) => this.#call((store) => store.heads(keys));

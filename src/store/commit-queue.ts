@@ -26,6 +26,9 @@ export type Engine = {
   onOthers?(listener: (entries: readonly CommittedEntry[]) => void): void;
   /** Looks at once for what others have committed. */
   follow?(): void;
+  /** Of an engine that tells only of streams that were asked for: see the port. */
+  watch?(key: string): Promise<void>;
+  unwatch?(key: string): void;
 };
 
 export type CommitListener = (entries: readonly CommittedEntry[], by: "us" | "others") => void;
@@ -85,6 +88,14 @@ export class CommitQueue {
 
   follow(): void {
     this.#engine.follow?.();
+  }
+
+  watch(key: string): Promise<void> | undefined {
+    return this.#engine.watch?.(key);
+  }
+
+  unwatch(key: string): void {
+    this.#engine.unwatch?.(key);
   }
 
   /**

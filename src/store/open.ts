@@ -2,7 +2,9 @@
 
 import { DeliveryError } from "../protocol/errors.ts";
 import { openMemoryStore } from "./memory.ts";
-import type { Store } from "./port.ts";
+import type { Durability, Store } from "./port.ts";
+import { isRedisAddress, parseRedisAddress, shownAddress } from "./redis/address.ts";
+import { openRedisStore } from "./redis/engine.ts";
 import { openSqliteStore } from "./sqlite.ts";
 
 export type * from "./port.ts";
@@ -15,23 +17,30 @@ export type StoreOptions = {
   readonly queueBytesLimit?: number;
   /** Told of each operation that is refused with `store_busy`. */
   readonly onBusy?: () => void;
+  /** Told of the errors of connections to a network store, which pass or end in the failure of operations. */
+  readonly onConnectionError?: (error: unknown) => void;
 };
 
 /**
  * Opens a store:
  *
  * - `memory:` or `memory:?maxBytes=N` (default 256 MiB);
- * - `sqlite:FILE` or `sqlite:FILE?maxPages=N` (pages of 4096 bytes, default without a limit).
+ * - `sqlite:FILE` or `sqlite:FILE?maxPages=N` (pages of 4096 bytes, default without a limit);
+ * - `redis://HOST`, and what else `redis/address.ts` says.
  *
- * @throws {DeliveryError} `store_invalid`, `store_newer`, `store_in_use` or `store_unavailable`.
+ * @throws {DeliveryError} `store_invalid`, `store_unfit`, `store_newer`, `store_in_use` or
+ *   `store_unavailable`.
  */
 export async function openStore(address: string, options: StoreOptions = {}): Promise<Store> {
-  const { engine, place, settings } = parseAddress(address);
   const limits = {
     queueLimit: options.queueLimit ?? queueLimitDefault,
     queueBytesLimit: options.queueBytesLimit ?? queueBytesLimitDefault,
     onBusy: options.onBusy,
   };
+  if (isRedisAddress(address)) {
+    return openRedisStore(address, { ...limits, onError: options.onConnectionError });
+  }
+  const { engine, place, settings } = parseAddress(address);
   if (engine === "memory" && place === "") {
     const { maxBytes } = parseSettings(address, settings, ["maxBytes"]);
     return openMemoryStore({ ...limits, ...(maxBytes !== undefined && { maxBytes }) });
@@ -41,12 +50,17 @@ export async function openStore(address: string, options: StoreOptions = {}): Pr
     const { maxPages } = parseSettings(address, settings, ["maxPages"]);
     return openSqliteStore(place, { ...limits, ...(maxPages !== undefined && { maxPages }) });
   }
-  throw new DeliveryError("store_invalid", { detail: JSON.stringify(withoutPassword(address)) });
+  throw new DeliveryError("store_invalid", { detail: JSON.stringify(shownAddress(address)) });
 }
 
-/** The message goes to logs, and the address of a network store may hold a password. */
-function withoutPassword(address: string): string {
-  return address.replace(/\/\/[^/]*@/, "//...@");
+/** What the receipts of a store at this address promise; `memory` for an address that opening will refuse. */
+export function durabilityOf(address: string): Durability {
+  try {
+    if (isRedisAddress(address)) return parseRedisAddress(address).durability;
+  } catch {
+    return "memory";
+  }
+  return address.startsWith("sqlite:") ? "fsynced" : "memory";
 }
 
 function parseAddress(address: string): { engine: string; place: string; settings: string } {

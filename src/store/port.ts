@@ -77,6 +77,11 @@ export type StreamHead = {
   readonly epoch: string;
   readonly low: number;
   readonly head: number;
+  /**
+   * Epochs before this one, and up to which offset each of them holds: whoever stands there, or in front of
+   * it, goes on in this epoch as if nothing had happened. Absent when there are none.
+   */
+  readonly earlier?: readonly Position[];
 };
 
 /** Identity of an append for which repeating must change nothing. */
@@ -297,6 +302,15 @@ export type Store = {
   onCommitted(listener: (entries: readonly CommittedEntry[], by: "us" | "others") => void): void;
   /** Another process says that it has committed: look now, and not only at the next of the regular looks. */
   follow(): void;
+  /** Whose entries of other processes are announced: everybody's, or those of streams that are watched. */
+  readonly announces: "everything" | "watched";
+  /**
+   * Asks for a stream's entries, where others' are announced only to those who ask. Fulfils once all that is
+   * committed from then on will be; what was committed before is for the caller to look for. Undefined where
+   * everything is announced to everyone. Each call wants its `unwatch`.
+   */
+  watch(key: string): Promise<void> | undefined;
+  unwatch(key: string): void;
 
   /** Appends one entry to each of `keys` in one step. Receipts stand in the order of `keys`. */
   append(request: AppendRequest): Promise<AppendResult>;

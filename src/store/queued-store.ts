@@ -17,10 +17,12 @@ export function queuedStore(
 
 class QueuedStore implements port.Store {
   readonly durability: port.Durability;
+  readonly announces: port.Store["announces"];
   readonly #queue: CommitQueue;
 
   constructor(engine: Engine, limits: QueueLimits, defer?: (run: () => void) => void) {
     this.durability = engine.durability;
+    this.announces = engine.watch === undefined ? "everything" : "watched";
     this.#queue = new CommitQueue(engine, limits, defer);
   }
 
@@ -30,6 +32,14 @@ class QueuedStore implements port.Store {
 
   follow(): void {
     this.#queue.follow();
+  }
+
+  watch(key: string): Promise<void> | undefined {
+    return this.#queue.watch(key);
+  }
+
+  unwatch(key: string): void {
+    this.#queue.unwatch(key);
   }
 
   append(request: port.AppendRequest): Promise<port.AppendResult> {

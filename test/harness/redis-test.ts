@@ -9,6 +9,9 @@ const program = systemProgram(packageName);
 /** A test that needs Redis. Without one it is skipped, and says so; with `CI=true` it fails. */
 export const redisTest = test.runIf(program !== undefined || process.env["CI"] === "true");
 
+/** The same for a whole `describe`. */
+export const redisIsThere = program !== undefined || process.env["CI"] === "true";
+
 if (program === undefined) {
   console.log(`skipped: tests with Redis need ${packageName}; as root: ${installCommand([packageName])}`);
 }

@@ -1,7 +1,16 @@
 /** Contract: what a sweep removes, and what it must not. */
 
 import { describe, expect, test } from "vitest";
-import { append, closingAfterEach, join, keyOf, open, payloads, retention } from "./contract-setup.ts";
+import {
+  append,
+  closingAfterEach,
+  join,
+  keyOf,
+  open,
+  payloads,
+  payloadsOf,
+  retention,
+} from "./contract-setup.ts";
 import type { MakeStore } from "./contract-setup.ts";
 import type { Store } from "../port.ts";
 
@@ -15,7 +24,7 @@ export function retentionContract(makeStore: MakeStore): void {
       const swept = await store.sweep(retention({ now: 2000, entryAgeMs: 850 }));
       expect(swept).toEqual({ expiredSessions: [], trimmedEntries: 2, droppedStreams: 0 });
       expect(await store.heads([keyOf("room")])).toMatchObject([{ low: 3, head: 3 }]);
-      expect(await payloads(store, 1)).toEqual(["3"]);
+      expect(await payloadsOf(store, "room")).toEqual(["3"]);
     });
 
     test("trims by count, each stream by itself", async () => {
@@ -23,8 +32,8 @@ export function retentionContract(makeStore: MakeStore): void {
       await fill(store, "long", [1, 2, 3, 4, 5]);
       await fill(store, "short", [1, 2]);
       expect(await store.sweep(retention({ entriesPerStream: 2 }))).toMatchObject({ trimmedEntries: 3 });
-      expect(await payloads(store, 1)).toEqual(["4", "5"]);
-      expect(await payloads(store, 2)).toEqual(["1", "2"]);
+      expect(await payloadsOf(store, "long")).toEqual(["4", "5"]);
+      expect(await payloadsOf(store, "short")).toEqual(["1", "2"]);
     });
 
     test("trims all of a stream and goes on counting where it was", async () => {

@@ -120,6 +120,13 @@ export async function payloads(store: port.Store, stream: number, after = 0): Pr
   return page.entries.map((entry) => entry.payload);
 }
 
+/** The payloads of a room, whatever number its stream has. */
+export async function payloadsOf(store: port.Store, room: string): Promise<string[]> {
+  const [head] = await store.heads([keyOf(room)]);
+  assert(head !== undefined, "the room has a stream");
+  return payloads(store, head.stream);
+}
+
 export function recordRequest(
   fence: port.Fence,
   sequence: number,

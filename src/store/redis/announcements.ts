@@ -1,0 +1,149 @@
+/**
+ * Announcements: which streams this process wants to hear of, and what it hears. Subscriptions follow the
+ * wishes one change at a time, because subscribing and unsubscribing of one channel must not overtake each
+ * other.
+ */
+
+import type { CommittedEntry } from "../port.ts";
+import { rest } from "./command.ts";
+import type { RedisLink } from "./link.ts";
+import type { Partitions } from "./partition.ts";
+
+export class Announcements {
+  readonly #link: RedisLink;
+  readonly #partitions: Partitions;
+  readonly #report: (error: unknown) => void;
+  #listener: (entries: readonly CommittedEntry[]) => void = () => {};
+  readonly #wishes = new Map<string, Wish>();
+  /** Streams by their channel, which the server's message names. */
+  readonly #keys = new Map<string, string>();
+  /** Wishes that have begun or ended since the subscriptions were last brought in line. */
+  readonly #changed = new Set<string>();
+  #isFollowing = false;
+  #closed = false;
+
+  constructor(link: RedisLink, partitions: Partitions, report: (error: unknown) => void) {
+    this.#link = link;
+    this.#partitions = partitions;
+    this.#report = report;
+  }
+
+  get channels(): number {
+    return this.#keys.size;
+  }
+
+  listen(listener: (entries: readonly CommittedEntry[]) => void): void {
+    this.#listener = listener;
+  }
+
+  /** Fulfils once everything that is committed from then on will be heard. Each call wants its `unwatch`. */
+  watch(key: string): Promise<void> {
+    let wish = this.#wishes.get(key);
+    if (wish === undefined) {
+      wish = { count: 0, ...Promise.withResolvers<void>() };
+      wish.promise.catch(() => undefined);
+      this.#wishes.set(key, wish);
+      this.#change(key);
+    }
+    wish.count += 1;
+    return wish.promise;
+  }
+
+  unwatch(key: string): void {
+    const wish = this.#wishes.get(key);
+    if (wish === undefined) return;
+    wish.count -= 1;
+    if (wish.count > 0) return;
+    this.#wishes.delete(key);
+    this.#change(key);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #change(key: string): void {
+    this.#changed.add(key);
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
+    void this.#follow().finally(() => {
+      this.#isFollowing = false;
+    });
+  }
+
+  async #follow(): Promise<void> {
+    while (this.#changed.size > 0 && !this.#closed) {
+      // What is wished in the same turn is asked for together.
+      await Promise.resolve();
+      const keys = [...this.#changed].slice(0, channelsPerChange);
+      for (const key of keys) this.#changed.delete(key);
+      const begun = keys.filter((key) => this.#wishes.has(key) && !this.#isHeard(key));
+      const ended = keys.filter((key) => !this.#wishes.has(key) && this.#isHeard(key));
+      try {
+        await this.#subscribe(begun);
+        await this.#unsubscribe(ended);
+        // A wish that ended and began again while its channel stayed is fulfilled as it is.
+        for (const key of keys) if (this.#isHeard(key)) this.#wishes.get(key)?.resolve();
+      } catch (error) {
+        for (const key of keys) this.#changed.add(key);
+        if (this.#closed) return;
+        this.#report(error);
+        await new Promise((resolve) => setTimeout(resolve, retryMs));
+      }
+    }
+  }
+
+  #isHeard(key: string): boolean {
+    return this.#keys.has(this.#partitions.channel(key));
+  }
+
+  /** Channels of one command have to share a slot. */
+  async #subscribe(keys: readonly string[]): Promise<void> {
+    for (const [, some] of Map.groupBy(keys, (key) => this.#partitions.of(key))) {
+      const channels = some.map((key) => this.#partitions.channel(key));
+      await this.#link.subscribe(channels, this.#hear);
+      for (const [index, channel] of channels.entries()) this.#keys.set(channel, some[index] as string);
+    }
+  }
+
+  async #unsubscribe(keys: readonly string[]): Promise<void> {
+    for (const [, some] of Map.groupBy(keys, (key) => this.#partitions.of(key))) {
+      const channels = some.map((key) => this.#partitions.channel(key));
+      await this.#link.unsubscribe(channels, this.#hear);
+      for (const channel of channels) this.#keys.delete(channel);
+    }
+  }
+
+  readonly #hear = (message: string, channel: string): void => {
+    const key = this.#keys.get(channel);
+    if (key === undefined) return;
+    this.#listener([decodeAnnouncement(key, message)]);
+  };
+}
+
+/** A line of JSON, then the payload as it is: see `announcement` in `script-streams.ts`. */
+function decodeAnnouncement(key: string, message: string): CommittedEntry {
+  const end = message.indexOf("\n");
+  const [stream, offset, at, epoch, except, also, request] = JSON.parse(message.slice(0, end)) as [
+    number,
+    number,
+    number,
+    string,
+    unknown,
+    unknown,
+    unknown,
+  ];
+  const payload = message.slice(end + 1);
+  return { stream, key, offset, at, epoch, payload, ...rest(except, also, request) };
+}
+
+const channelsPerChange = 1_000;
+const retryMs = 200;
+
+// --- types ---
+
+type Wish = {
+  count: number;
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+};

@@ -1,0 +1,116 @@
+/** Plans of joining and leaving, which change a session and a stream. */
+
+import { namespaceKey, roomKey } from "../../protocol/stream-key.ts";
+import type { RequestOf, ResultOf } from "../operation.ts";
+import {
+  command,
+  decodeMembership,
+  encodeMembership,
+  fenced,
+  headOf,
+  keysOfSession,
+  keysOfStream,
+  list,
+  membershipOf,
+  type StoredMembership,
+  text,
+} from "./command.ts";
+import type { Plan, PlanContext } from "./plan.ts";
+import { enterCommand, exitCommand, placeOf } from "./plan-sessions.ts";
+
+const stale = { ok: false, reason: "stale_generation" } as const;
+
+/** Keeps a stored membership; one that reads with another cursor than before begins anew. */
+export function* planJoin(context: PlanContext, request: RequestOf<"join">): Plan<ResultOf<"join">> {
+  const { session, room, key, from, show } = request;
+  const { partitions } = context;
+  const lookUp = command(
+    partitions.of(session),
+    "lookUp",
+    [...fenced(request), room],
+    keysOfSession(session),
+  );
+  const [looked] = yield { stage: "look", commands: [lookUp] };
+  const [word, json] = list(looked);
+  if (word !== "ok") return stale;
+  const cursor = from.kind === "cursor" ? from.consumer : undefined;
+  const stored = json === "" ? undefined : decodeMembership(text(json));
+  if (stored !== undefined && (cursor === undefined || stored.cursor === cursor)) {
+    const heads = command(partitions.of(key), "heads", [JSON.stringify([key])], [`s:${key}`], "reads");
+    const [answer] = yield { stage: "stream", commands: [heads] };
+    const head = headOf(list(answer)[0]);
+    if (head !== undefined) return { ok: true, membership: membershipOf(stored, head) };
+    // Its stream is gone with the storage that had it, so it begins anew.
+  }
+  const [entered] = yield { stage: "stream", commands: [enterCommand(context, key, session, from)] };
+  const { head, offset } = placeOf(entered);
+  const base = { epoch: head.epoch, offset };
+  const membership: StoredMembership = { room, key, base, cursor, show };
+  const add = command(
+    partitions.of(session),
+    "addRoom",
+    [...fenced(request), room, encodeMembership(membership)],
+    keysOfSession(session),
+  );
+  const [added] = yield { stage: "write", commands: [add] };
+  if (text(list(added)[0]) === "ok") return { ok: true, membership: membershipOf(membership, head) };
+  // Somebody else holds the session since; what it is a member of is for that one to say.
+  if (stored === undefined) yield { stage: "after", commands: [exitCommand(context, key, session)] };
+  return stale;
+}
+
+export function* planLeave(context: PlanContext, request: RequestOf<"leave">): Plan<ResultOf<"leave">> {
+  const { session, room } = request;
+  const remove = command(
+    context.partitions.of(session),
+    "removeRoom",
+    [...fenced(request), room],
+    keysOfSession(session),
+  );
+  const [removed] = yield { stage: "look", commands: [remove] };
+  const [word, json] = list(removed);
+  if (word !== "ok") return stale;
+  if (json !== "") {
+    const { key } = decodeMembership(text(json));
+    yield { stage: "stream", commands: [exitCommand(context, key, session)] };
+  }
+  return { ok: true };
+}
+
+/** As in Socket.IO, every session is also in the room that is called as the session is. */
+export function* planWithdraw(
+  context: PlanContext,
+  { selector, rooms }: RequestOf<"withdraw">,
+): Plan<ResultOf<"withdraw">> {
+  const { namespace, rooms: from, except } = selector;
+  const chosenKeys =
+    from.length === 0 ? [namespaceKey(namespace)] : from.map((room) => roomKey(namespace, room));
+  const exceptKeys = except.map((room) => roomKey(namespace, room));
+  const answers = yield {
+    stage: "look",
+    commands: [...chosenKeys, ...exceptKeys].map((key) =>
+      command(context.partitions.of(key), "members", [key], keysOfStream(key), "reads"),
+    ),
+  };
+  const members = answers.map((answer) => list(answer).map(text));
+  const excepted = new Set([...members.slice(chosenKeys.length).flat(), ...except]);
+  const chosen = new Set([...members.slice(0, chosenKeys.length).flat(), ...from]);
+  const sessions = [...chosen].filter((session) => !excepted.has(session));
+  const taken = yield {
+    stage: "look",
+    commands: sessions.map((session) =>
+      command(
+        context.partitions.of(session),
+        "withdraw",
+        [session, namespace, JSON.stringify(rooms)],
+        keysOfSession(session),
+      ),
+    ),
+  };
+  const left = sessions.map((session, index) => ({ session, memberships: list(taken[index]).map(text) }));
+  const exits = left.flatMap(({ session, memberships }) =>
+    memberships.map((json) => exitCommand(context, decodeMembership(json).key, session)),
+  );
+  yield { stage: "stream", commands: exits };
+  return left.flatMap(({ session, memberships }) => (memberships.length > 0 ? [session] : []));
+}
