@@ -63,6 +63,7 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
     return delivery.rooms.leave(session, room);
   };
   adapter.addSockets = (options, rooms) => {
+    delivery.rooms.enroll({ rooms: [...options.rooms], except: [...(options.except ?? [])] }, rooms);
     addSockets.call(adapter, options, rooms);
     for (const session of delivery.sessions.values()) {
       if (!session.connected && matches(session.rooms, options))

@@ -63,6 +63,7 @@ export class OpeningStore implements Store {
   join: Store["join"] = (request) => this.#call((store) => store.join(request));
   leave: Store["leave"] = (request) => this.#call((store) => store.leave(request));
   withdraw: Store["withdraw"] = (selector, rooms) => this.#call((store) => store.withdraw(selector, rooms));
+  enroll: Store["enroll"] = (request) => this.#call((store) => store.enroll(request));
   record: Store["record"] = (request) => this.#call((store) => store.record(request));
   putChunk: Store["putChunk"] = (request) => this.#call((store) => store.putChunk(request));
   readUpload: Store["readUpload"] = (fence, sequence) =>

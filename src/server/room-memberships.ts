@@ -3,7 +3,7 @@
 import { DeliveryError } from "../protocol/errors.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import { roomKey } from "../protocol/stream-key.ts";
-import type { Fence, JoinFrom, Membership, Position } from "../store/port.ts";
+import type { Enrolled, Fence, JoinFrom, Membership, Position } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { persistently } from "./persistently.ts";
@@ -102,6 +102,39 @@ export class RoomMemberships {
     persistently(() => store.withdraw({ namespace, ...selector }, rooms), { report })
       .then((changed) => this.#withdrawn(changed, rooms))
       .catch(report);
+  }
+
+  /**
+   * `socketsJoin`: the chosen sessions are members in the log at once, wherever they are. So an entry that is
+   * published next reaches them, although the processes that hold them hear of it later; they find the place
+   * where the membership began.
+   */
+  enroll(selector: { rooms: readonly string[]; except: readonly string[] }, rooms: readonly string[]): void {
+    const { store, name: namespace, options } = this.#delivery;
+    const named = rooms
+      .filter((room) => room !== "")
+      .map((room) => ({ room, key: roomKey(namespace, room) }));
+    const request = { selector: { namespace, ...selector }, rooms: named, show: options.showRooms };
+    // Not tried again: by then the session may have left, and its own join is tried again where it is held.
+    store
+      .enroll(request)
+      .then((begun) => this.#enrolled(begun))
+      .catch((error: unknown) => this.#delivery.reportStoreError(error));
+  }
+
+  /**
+   * What follows is published behind it, so the member is attached at once, and not by its own join alone.
+   */
+  #enrolled(begun: readonly Enrolled[]): void {
+    for (const { session: id, membership } of begun) {
+      const session = this.#delivery.sessions.get(id);
+      const { room } = membership;
+      if (session === undefined || session.ended || session.memberships.has(room)) continue;
+      if (this.#leaving.has(joinName(session, room))) continue;
+      session.memberships.set(room, membership);
+      if (session.socket?.connected === true) void this.#delivery.localRooms.addAll(id, new Set([room]));
+      this.#attach(session, membership, undefined);
+    }
   }
 
   /** A connected session's own leave may have failed where this has not. */

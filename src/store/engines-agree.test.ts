@@ -148,6 +148,13 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       (store) =>
         store.withdraw({ namespace: "/", rooms, except }, what),
   ),
+  fc.tuple(fc.uniqueArray(room), fc.uniqueArray(room), fc.uniqueArray(room)).map(
+    ([rooms, except, what]): Call =>
+      (store) => {
+        const named = what.map((name) => ({ room: name, key: keyOf(name) }));
+        return store.enroll({ selector: { namespace: "/", rooms, except }, rooms: named, show: false });
+      },
+  ),
   fc.tuple(fence, sequence, fc.integer({ min: 0, max: 50 })).map(([held, number, inboxLow]): Call => {
     return (store) =>
       store.record(recordRequest(held, number, { inboxLow, body: `${inboxLow}`, data: "new" }));

@@ -55,6 +55,9 @@ function growthOf(operation: Operation): number {
       return operation.request.data.length;
     case "join":
       return memoryCost.stream + memoryCost.membership + memoryCost.cursor;
+    case "enroll":
+      // Whom it chooses is not known before; what it takes is counted when it is taken.
+      return operation.request.rooms.length * (memoryCost.stream + memoryCost.membership);
     case "record":
       return (
         memoryCost.outcome + operation.request.outcome.body.length + (operation.request.data?.length ?? 0)

@@ -8,6 +8,8 @@ import type { MemoryKeys } from "./memory-keys.ts";
 import type { MemoryStream, MemoryStreams } from "./memory-streams.ts";
 import type {
   ChunkRequest,
+  Enrolled,
+  EnrollRequest,
   Fence,
   JoinRequest,
   Membership,
@@ -198,18 +200,32 @@ export class MemorySessions {
   }
 
   withdraw(selector: SessionSelector, rooms: readonly string[]): readonly string[] {
+    const changed = this.#chosen(selector).filter(
+      (session) => rooms.filter((room) => this.leave(session, room)).length > 0,
+    );
+    return changed.map(({ opened }) => opened.session);
+  }
+
+  enroll({ selector, rooms, show }: EnrollRequest): readonly Enrolled[] {
+    return this.#chosen(selector).flatMap((session) => {
+      const absent = rooms.filter(({ room }) => !session.memberships.has(room));
+      return absent.map(({ room, key }) => ({
+        session: session.opened.session,
+        membership: this.join(session, { room, key, from: { kind: "head" }, show }),
+      }));
+    });
+  }
+
+  #chosen(selector: SessionSelector): MemorySession[] {
     // As in Socket.IO, every session is also in the room that is called as the session is.
     const isIn = (session: MemorySession, room: string) =>
       session.opened.session === room || session.memberships.has(room);
-    const withdrawn: string[] = [];
-    for (const [id, session] of this.#sessions) {
-      if (session.opened.namespace !== selector.namespace) continue;
-      if (selector.rooms.length > 0 && !selector.rooms.some((room) => isIn(session, room))) continue;
-      if (selector.except.some((room) => isIn(session, room))) continue;
-      const left = rooms.filter((room) => this.leave(session, room));
-      if (left.length > 0) withdrawn.push(id);
-    }
-    return withdrawn;
+    const chosen = [...this.#sessions.values()].filter((session) => {
+      if (session.opened.namespace !== selector.namespace) return false;
+      if (selector.rooms.length > 0 && !selector.rooms.some((room) => isIn(session, room))) return false;
+      return !selector.except.some((room) => isIn(session, room));
+    });
+    return chosen.sort((left, right) => (left.opened.session < right.opened.session ? -1 : 1));
   }
 
   /** Returns the outcome that is recorded, which is the request's own unless there was one. */

@@ -92,6 +92,7 @@ export class MemoryEngine implements Engine {
           return done;
         }),
       withdraw: ({ selector, rooms }) => this.#sessions.withdraw(selector, rooms),
+      enroll: (request) => this.#sessions.enroll(request),
       record: (request) =>
         this.#fenced(request, (session) => ({ ok: true, outcome: this.#sessions.record(session, request) })),
       putChunk: (request) =>

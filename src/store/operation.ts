@@ -10,6 +10,8 @@ import type {
   ChunkRequest,
   CommittedEntry,
   CursorRequest,
+  Enrolled,
+  EnrollRequest,
   Fence,
   Fenced,
   JoinRequest,
@@ -50,6 +52,7 @@ export type OperationTable = {
     request: { readonly selector: SessionSelector; readonly rooms: readonly string[] },
     result: readonly string[],
   ];
+  enroll: [request: EnrollRequest, result: readonly Enrolled[]];
   record: [request: RecordRequest, result: Fenced<{ readonly ok: true; readonly outcome: Outcome }>];
   putChunk: [request: ChunkRequest, result: Fenced<{ readonly ok: true; readonly chunks: number }>];
   readUpload: [
@@ -177,6 +180,12 @@ export function assertOperation(operation: Operation): void {
       if (operation.request.from.kind === "last") assertNatural(operation.request.from.count);
       if (operation.request.from.kind === "after") assertNatural(operation.request.from.offset);
       return;
+    case "enroll":
+      for (const { room, key } of operation.request.rooms) {
+        assertName(room);
+        assertName(key);
+      }
+      return;
     case "moveCursor":
       assertNatural(operation.request.stream);
       return assertNatural(operation.request.position.offset);
@@ -224,6 +233,7 @@ const barriers: ReadonlySet<OperationKind> = new Set([
   "join",
   "leave",
   "withdraw",
+  "enroll",
 ]);
 
 const reads: ReadonlySet<OperationKind> = new Set(["read", "heads", "peekSession", "readUpload", "figures"]);

@@ -12,9 +12,9 @@
  * - **Committed entries are announced** to the `onCommitted` listener in commit order, the process's own ones
  *   included, *before* the promise of their append settles, and after those who await an earlier operation
  *   that returns a head or changes membership (`read`, `heads`, `openSession`, `resumeSession`, `endSession`,
- *   `join`, `leave`, `withdraw`) have run: a new member can register itself before an entry behind its head
- *   is announced. What other processes have committed is announced too, in the order of commits as far as it
- *   can be; whoever listens has to bear entries that come late, or twice.
+ *   `join`, `leave`, `withdraw`, `enroll`) have run: a new member can register itself before an entry behind
+ *   its head is announced. What other processes have committed is announced too, in the order of commits as
+ *   far as it can be; whoever listens has to bear entries that come late, or twice.
  * - **A commit that fails** leaves nothing of itself, and takes along every operation that waits behind it
  *   (sweeps excepted, which make room): an outcome is never recorded when a publish that was called before it
  *   has failed, awaited or not. `store_busy` is not covered by that: it refuses one operation, at once.
@@ -290,6 +290,15 @@ export type SessionSelector = {
   readonly except: readonly string[];
 };
 
+export type EnrollRequest = {
+  readonly selector: SessionSelector;
+  readonly rooms: readonly { readonly room: string; readonly key: string }[];
+  /** Whether clients are told the rooms' names. */
+  readonly show: boolean;
+};
+
+export type Enrolled = { readonly session: string; readonly membership: Membership };
+
 export type { Retention, StoreFigures, SweepResult } from "./housekeeping.ts";
 
 export type Store = {
@@ -356,6 +365,11 @@ export type Store = {
    * Takes `rooms` from every chosen session, connected or not. Returns the ids of the sessions that changed.
    */
   withdraw(selector: SessionSelector, rooms: readonly string[]): Promise<readonly string[]>;
+  /**
+   * Makes every chosen session, connected or not, a member of `rooms`, from their heads at this place of the
+   * queue on. Who is a member already stays as it is. Returns the memberships that have begun.
+   */
+  enroll(request: EnrollRequest): Promise<readonly Enrolled[]>;
 
   /**
    * Records the outcome of one event, once: a second outcome for the same sequence changes nothing. Returns

@@ -97,6 +97,10 @@ class QueuedStore implements port.Store {
     return this.#push("withdraw", { selector, rooms });
   }
 
+  enroll(request: port.EnrollRequest): Promise<readonly port.Enrolled[]> {
+    return this.#push("enroll", request);
+  }
+
   record(request: port.RecordRequest): Promise<ResultOf<"record">> {
     return this.#push("record", request);
   }

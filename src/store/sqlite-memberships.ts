@@ -1,7 +1,7 @@
 /** Memberships in SQLite: who reads which stream, and from where. */
 
 import { roomKey } from "../protocol/stream-key.ts";
-import type { JoinRequest, Membership, SessionSelector } from "./port.ts";
+import type { Enrolled, EnrollRequest, JoinRequest, Membership, SessionSelector } from "./port.ts";
 import { allRows, asNumber, asText, firstRow, prepareAll } from "./sqlite-database.ts";
 import type { Database, Row } from "./sqlite-database.ts";
 import type { SessionRow, SqliteSessions } from "./sqlite-sessions.ts";
@@ -56,19 +56,31 @@ export class SqliteMemberships {
   }
 
   withdraw(selector: SessionSelector, rooms: readonly string[]): readonly string[] {
+    const changed = this.#chosen(selector).filter(
+      (row) => rooms.filter((room) => this.leave(row, room)).length > 0,
+    );
+    return changed.map(({ session }) => session);
+  }
+
+  enroll({ selector, rooms, show }: EnrollRequest): readonly Enrolled[] {
+    return this.#chosen(selector).flatMap((row) => {
+      const absent = rooms.filter(({ room }) => firstRow(this.#statements.find, row.id, room) === undefined);
+      return absent.map(({ room, key }) => ({
+        session: row.session,
+        membership: this.join(row, { room, key, from: { kind: "head" }, show }),
+      }));
+    });
+  }
+
+  #chosen(selector: SessionSelector): SessionRow[] {
     const excepted = this.#inAny(selector.namespace, selector.except);
     const chosen =
       selector.rooms.length === 0
         ? allRows(this.#statements.inNamespace, selector.namespace).map(([cell]) => asText(cell))
         : this.#inAny(selector.namespace, selector.rooms);
-    const withdrawn: string[] = [];
-    for (const session of chosen) {
-      const row = this.#sessions.find(session);
-      if (row === undefined || excepted.has(session)) continue;
-      const left = rooms.filter((room) => this.leave(row, room));
-      if (left.length > 0) withdrawn.push(session);
-    }
-    return withdrawn;
+    return [...chosen]
+      .sort()
+      .flatMap((session) => (excepted.has(session) ? [] : (this.#sessions.find(session) ?? [])));
   }
 
   /** As in Socket.IO, every session is also in the room that is called as the session is. */

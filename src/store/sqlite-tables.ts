@@ -90,6 +90,7 @@ export class SqliteTables {
           return done;
         }),
       withdraw: ({ selector, rooms }) => this.#memberships.withdraw(selector, rooms),
+      enroll: (request) => this.#memberships.enroll(request),
       record: (request) =>
         this.#fenced(request, (session) => ({ ok: true, outcome: this.#inbox.record(session, request) })),
       putChunk: (request) =>

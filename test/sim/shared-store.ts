@@ -10,6 +10,7 @@ import { entriesOf, isRead, type Operation, type Result } from "../../src/store/
 import type {
   CommittedEntry,
   Fence,
+  Enrolled,
   Membership,
   ResumedSession,
   ResumeResult,
@@ -275,15 +276,15 @@ export class SharedStore {
       case "join": {
         const joined = result as { ok: boolean; membership?: Membership };
         if (!joined.ok || joined.membership === undefined) return;
-        const { room, head, base, cursor: consumer = "" } = joined.membership;
-        const { session } = operation.request;
         const from = Object.values(operation.request.from).join(" ");
-        const { stream, low, head: last } = head;
-        this.#noteLow(head);
-        const place = { stream, from, consumer, base: base.offset, low, head: last };
-        history.add({ kind: "joined", session, room, ...place });
+        this.#noteJoined(operation.request.session, joined.membership, from);
         return;
       }
+      case "enroll":
+        for (const { session, membership } of result as readonly Enrolled[]) {
+          this.#noteJoined(session, membership, "head");
+        }
+        return;
       case "withdraw":
         for (const session of result as readonly string[]) {
           for (const room of operation.request.rooms) history.add({ kind: "left", session, room, head: 0 });
@@ -317,6 +318,14 @@ export class SharedStore {
 
   #noteOverdue(session: string): void {
     if (this.#open.has(session)) this.#history.add({ kind: "overdue", session });
+  }
+
+  #noteJoined(session: string, membership: Membership, from: string): void {
+    const { room, head, base, cursor: consumer = "" } = membership;
+    const { stream, low, head: last } = head;
+    this.#noteLow(head);
+    const place = { stream, from, consumer, base: base.offset, low, head: last };
+    this.#history.add({ kind: "joined", session, room, ...place });
   }
 
   #noteLow(head: StreamHead | undefined): void {

@@ -77,32 +77,18 @@ export function* planLeave(context: PlanContext, request: RequestOf<"leave">): P
   return { ok: true };
 }
 
-/** As in Socket.IO, every session is also in the room that is called as the session is. */
 export function* planWithdraw(
   context: PlanContext,
   { selector, rooms }: RequestOf<"withdraw">,
 ): Plan<ResultOf<"withdraw">> {
-  const { namespace, rooms: from, except } = selector;
-  const chosenKeys =
-    from.length === 0 ? [namespaceKey(namespace)] : from.map((room) => roomKey(namespace, room));
-  const exceptKeys = except.map((room) => roomKey(namespace, room));
-  const answers = yield {
-    stage: "look",
-    commands: [...chosenKeys, ...exceptKeys].map((key) =>
-      command(context.partitions.of(key), "members", [key], keysOfStream(key), "reads"),
-    ),
-  };
-  const members = answers.map((answer) => list(answer).map(text));
-  const excepted = new Set([...members.slice(chosenKeys.length).flat(), ...except]);
-  const chosen = new Set([...members.slice(0, chosenKeys.length).flat(), ...from]);
-  const sessions = [...chosen].filter((session) => !excepted.has(session));
+  const sessions = yield* chosen(context, selector);
   const taken = yield {
     stage: "look",
     commands: sessions.map((session) =>
       command(
         context.partitions.of(session),
         "withdraw",
-        [session, namespace, JSON.stringify(rooms)],
+        [session, selector.namespace, JSON.stringify(rooms)],
         keysOfSession(session),
       ),
     ),
@@ -113,4 +99,67 @@ export function* planWithdraw(
   );
   yield { stage: "stream", commands: exits };
   return left.flatMap(({ session, memberships }) => (memberships.length > 0 ? [session] : []));
+}
+
+export function* planEnroll(
+  context: PlanContext,
+  { selector, rooms, show }: RequestOf<"enroll">,
+): Plan<ResultOf<"enroll">> {
+  const { partitions } = context;
+  const sessions = yield* chosen(context, selector);
+  const names = JSON.stringify(rooms.map(({ room }) => room));
+  const absent = yield {
+    stage: "look",
+    commands: sessions.map((session) =>
+      command(
+        partitions.of(session),
+        "absent",
+        [session, selector.namespace, names],
+        keysOfSession(session),
+        "reads",
+      ),
+    ),
+  };
+  const missing = sessions.flatMap((session, index) => {
+    const some = new Set(list(absent[index]).map(text));
+    return rooms.filter(({ room }) => some.has(room)).map(({ room, key }) => ({ session, room, key }));
+  });
+  const entered = yield {
+    stage: "stream",
+    commands: missing.map(({ session, key }) => enterCommand(context, key, session, undefined)),
+  };
+  const begun = missing.map(({ session, room, key }, index) => {
+    const { head, offset } = placeOf(entered[index]);
+    const base = { epoch: head.epoch, offset };
+    const stored: StoredMembership = { room, key, base, cursor: undefined, show };
+    return { session, stored, head };
+  });
+  yield {
+    stage: "write",
+    commands: begun.map(({ session, stored }) => {
+      const values = [session, selector.namespace, stored.room, encodeMembership(stored)];
+      return command(partitions.of(session), "enroll", values, keysOfSession(session));
+    }),
+  };
+  return begun.map(({ session, stored, head }) => ({ session, membership: membershipOf(stored, head) }));
+}
+
+/** As in Socket.IO, every session is also in the room that is called as the session is. */
+function* chosen(
+  context: PlanContext,
+  { namespace, rooms, except }: RequestOf<"enroll">["selector"],
+): Plan<readonly string[]> {
+  const chosenKeys =
+    rooms.length === 0 ? [namespaceKey(namespace)] : rooms.map((room) => roomKey(namespace, room));
+  const exceptKeys = except.map((room) => roomKey(namespace, room));
+  const answers = yield {
+    stage: "look",
+    commands: [...chosenKeys, ...exceptKeys].map((key) =>
+      command(context.partitions.of(key), "members", [key], keysOfStream(key), "reads"),
+    ),
+  };
+  const members = answers.map((answer) => list(answer).map(text));
+  const excepted = new Set([...members.slice(chosenKeys.length).flat(), ...except]);
+  const found = new Set([...members.slice(0, chosenKeys.length).flat(), ...rooms]);
+  return [...found].filter((session) => !excepted.has(session));
 }

@@ -19,7 +19,7 @@ import {
   planResume,
   planTouch,
 } from "./plan-sessions.ts";
-import { planJoin, planLeave, planWithdraw } from "./plan-memberships.ts";
+import { planEnroll, planJoin, planLeave, planWithdraw } from "./plan-memberships.ts";
 import { planFigures, planRenewEpochs, planSweep } from "./plan-sweep.ts";
 
 /**
@@ -86,6 +86,8 @@ function planOfOthers(context: PlanContext, operation: Exclude<Operation, { kind
       return planLeave(context, operation.request);
     case "withdraw":
       return planWithdraw(context, operation.request);
+    case "enroll":
+      return planEnroll(context, operation.request);
     case "sweep":
       return planSweep(context, operation.request satisfies RequestOf<"sweep">);
     case "renewEpochs":

@@ -106,6 +106,21 @@ function commands.withdraw(session, namespace, rooms)
   return taken
 end
 
+function commands.absent(session, namespace, rooms)
+  local missing = {}
+  if redis.call('HGET', at('h', session), 'n') ~= namespace then return missing end
+  for _, room in ipairs(split(rooms)) do
+    if redis.call('HEXISTS', at('h', session), 'r:' .. room) == 0 then missing[#missing + 1] = room end
+  end
+  return missing
+end
+
+function commands.enroll(session, namespace, room, membership)
+  if redis.call('HGET', at('h', session), 'n') ~= namespace then return {} end
+  redis.call('HSETNX', at('h', session), 'r:' .. room, membership)
+  return {}
+end
+
 -- Before an append under the key of a session's event: whether the session still owns it. Notes the
 -- sequence, so that no copy of the client uses it again, and which other partitions will hold the key.
 function commands.owns(session, sequence, generation, heard, holders)

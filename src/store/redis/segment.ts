@@ -133,7 +133,13 @@ class Segment {
 }
 
 function standsAlone({ kind }: Operation): boolean {
-  return kind === "withdraw" || kind === "sweep" || kind === "renewEpochs" || kind === "figures";
+  return (
+    kind === "withdraw" ||
+    kind === "enroll" ||
+    kind === "sweep" ||
+    kind === "renewEpochs" ||
+    kind === "figures"
+  );
 }
 
 function isWhole({ kind }: Operation): boolean {

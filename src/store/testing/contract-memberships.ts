@@ -83,6 +83,39 @@ export function membershipContract(makeStore: MakeStore): void {
       expect(await rooms(store, "s")).toEqual([]);
     });
 
+    test("are given to sessions chosen as Socket.IO chooses sockets, from this place of the queue on", async () => {
+      const store = await make();
+      for (const session of ["a", "b", "c"]) await join(store, await open(store, session), "x");
+      const before = await join(store, { session: "a", generation: 1, node: "aaa" }, "y");
+      await store.openSession(openRequest("foreign", { namespace: "/other", namespaceKey: "6/other*" }));
+      const enroll = async (from: string[], except: string[], ...what: string[]) => {
+        const selector = { namespace: "/", rooms: from, except };
+        const named = what.map((room) => ({ room, key: keyOf(room) }));
+        const begun = await store.enroll({ selector, rooms: named, show: true });
+        return begun.map(({ session, membership }) => `${session} ${membership.room}`).sort();
+      };
+      const [, enrolled] = await Promise.all([
+        append(store, "y", "before"),
+        enroll(["x"], ["c"], "y", "z"),
+        append(store, "y", "after"),
+      ]);
+      expect(enrolled).toEqual(["a z", "b y", "b z"]);
+      const { memberships } = await resume(store, "b");
+      expect(memberships.map(({ room, base, show }) => [room, base.offset, show])).toEqual([
+        ["", 0, false],
+        ["x", 0, false],
+        ["y", 1, true],
+        ["z", 0, true],
+      ]);
+      // Who was a member before stays one from then.
+      const kept = (await resume(store, "a")).memberships.find(({ room }) => room === "y");
+      expect(kept).toEqual({ ...before, head: { ...before.head, head: 2 } });
+      expect(await enroll(["c"], [], "y")).toEqual(["c y"]);
+      expect(await enroll([], [], "y")).toEqual([]);
+      expect(await enroll(["nobody", "foreign"], [], "y")).toEqual([]);
+      expect(await rooms(store, "foreign")).toEqual([]);
+    });
+
     test("are withdrawn from sessions chosen as Socket.IO chooses sockets", async () => {
       const store = await make();
       for (const [session, joined] of Object.entries({
