@@ -25,6 +25,7 @@
  */
 
 import type { Claim, Holder } from "../protocol/holder.ts";
+import type { Enrolled, EnrollRequest, JoinFrom, Membership, SessionSelector } from "./membership.ts";
 import type { Retention, StoreFigures, SweepResult } from "./housekeeping.ts";
 
 /** How safe a write is once its promise has fulfilled. */
@@ -133,26 +134,6 @@ export type ReadRequest = {
 
 /** `undefined` head: the stream does not exist (any more). */
 export type Page = { readonly head: StreamHead | undefined; readonly entries: readonly Entry[] };
-
-/** A session's membership of one room, as stored. `base` is where membership began. */
-export type Membership = {
-  readonly room: string;
-  readonly head: StreamHead;
-  readonly base: Position;
-  /** The consumer whose durable cursor this membership reads with; absent for ordinary rooms. */
-  readonly cursor?: string;
-  /** Whether the client is told the room's name. */
-  readonly show: boolean;
-};
-
-/**
- * Where a new member starts: at the head, some entries back, after a known offset, or at a consumer's cursor.
- */
-export type JoinFrom =
-  | { readonly kind: "head" }
-  | { readonly kind: "last"; readonly count: number }
-  | { readonly kind: "after"; readonly offset: number }
-  | { readonly kind: "cursor"; readonly consumer: string };
 
 /** The recorded end of one event of a session: never replaced once recorded. */
 export type Outcome = {
@@ -283,22 +264,7 @@ export type CursorRequest = {
   readonly position: Position;
 };
 
-/** Chooses sessions as Socket.IO chooses sockets: in any of `rooms` (all when empty), in none of `except`. */
-export type SessionSelector = {
-  readonly namespace: string;
-  readonly rooms: readonly string[];
-  readonly except: readonly string[];
-};
-
-export type EnrollRequest = {
-  readonly selector: SessionSelector;
-  readonly rooms: readonly { readonly room: string; readonly key: string }[];
-  /** Whether clients are told the rooms' names. */
-  readonly show: boolean;
-};
-
-export type Enrolled = { readonly session: string; readonly membership: Membership };
-
+export type { Enrolled, EnrollRequest, JoinFrom, Membership, SessionSelector } from "./membership.ts";
 export type { Retention, StoreFigures, SweepResult } from "./housekeeping.ts";
 
 export type Store = {

@@ -83,7 +83,7 @@ export function membershipContract(makeStore: MakeStore): void {
       expect(await rooms(store, "s")).toEqual([]);
     });
 
-    test("are given to sessions chosen as Socket.IO chooses sockets, from this place of the queue on", async () => {
+    test("are given to sessions chosen as Socket.IO chooses sockets, from this place on", async () => {
       const store = await make();
       for (const session of ["a", "b", "c"]) await join(store, await open(store, session), "x");
       const before = await join(store, { session: "a", generation: 1, node: "aaa" }, "y");
