@@ -1,0 +1,221 @@
+/**
+ * What the nodes wrote down, held against what the clients saw. Pure, and outside of the code under test: it
+ * trusts the receipts that publishers got and what applications were shown, and nobody's counters.
+ */
+
+import { judge } from "../harness/ledger.ts";
+import { Book } from "./book.ts";
+import type { LedgerLine, Moment, TravellerReport } from "./contract.ts";
+
+/**
+ * The verdict over a run at whose end every member has been shown the last entry of its rooms.
+ *
+ * What a member was shown of a room falls into stretches, between which the client reported a reset. Within a
+ * stretch nothing may be missing, surplus or out of order; between two, only what was reported. So entries
+ * that the storage has lost count as `lost` exactly where nobody was told.
+ */
+export function verdictOf(lines: readonly LedgerLine[], travellers: readonly TravellerReport[]): Verdict {
+  const book = new Book(lines);
+  const tally = new Tally();
+  let [deliveries, missed] = [0, 0];
+  for (const traveller of travellers) {
+    for (const room of traveller.rooms) {
+      const shown = judgeRoom(book, traveller, room, tally);
+      deliveries += shown.length;
+      const all = new Set(shown);
+      missed += book.acknowledged(room).filter((id) => !all.has(id)).length;
+    }
+    judgeEvents(book, traveller, tally);
+  }
+  tally.add("moved", book.moved, "by their receipts");
+  tally.add("disagreed", disagreements(travellers), "between members");
+  return {
+    faults: tally.faults,
+    examples: tally.examples,
+    deliveries,
+    covered: missed - tally.faults.lost,
+    gaps: travellers.flatMap(({ name, moments }) =>
+      moments.flatMap((moment) => (moment.kind === "gap" ? [{ ...moment, name }] : [])),
+    ),
+    reruns: travellers.flatMap(({ name }) => rerunsOf(book, name)),
+    emitted: travellers.reduce((sum, { emitted }) => sum + emitted, 0),
+    durabilities: book.durabilities,
+  };
+}
+
+/** Judges one member of one room; returns all that it was shown. */
+function judgeRoom(book: Book, { name, moments }: TravellerReport, room: string, tally: Tally): string[] {
+  const where = `from ${room} at ${name}`;
+  const stretches = stretchesOf(moments, room);
+  for (const [index, stretch] of stretches.entries()) {
+    const isAcknowledged = (id: string): boolean => book.place(room, id) !== undefined;
+    const open = { start: index === 0, end: index === stretches.length - 1 };
+    const verdict = judge(book.expected(room, stretch, open), stretch.filter(isAcknowledged));
+    tally.add("lost", verdict.lost, where);
+    // What is not expected here has a receipt of another history, of which nobody was told.
+    tally.add("reordered", [...verdict.reordered, ...verdict.unexpected], where);
+    tally.add("duplicated", verdict.duplicated, where);
+    tally.add("duplicated", surplus(stretch.filter((id) => !isAcknowledged(id))), where);
+  }
+  const shown = stretches.flat();
+  tally.add(
+    "unexpected",
+    shown.filter((id) => !book.wasTried(room, id)),
+    where,
+  );
+  // Only of nodes: a request whose outcome the storage has lost is run again, and publishes its entry anew.
+  const once = stretches.flatMap((stretch) => [...new Set(stretch)]);
+  tally.add("duplicated", surplus(once.filter((id) => id.startsWith("node "))), where);
+  return shown;
+}
+
+/** Judges what became of the events that a client emitted. */
+function judgeEvents(book: Book, traveller: TravellerReport, tally: Tally): void {
+  const { name, emitted, acknowledged, rejected, settledTwice } = traveller;
+  const order = [...new Set(book.handled(name).map(({ id }) => id))];
+  const handled = new Set(order);
+  tally.add("unsettled", Array(emitted - acknowledged.length - rejected.length).fill("?"), `at ${name}`);
+  tally.add("settledTwice", Array(settledTwice).fill("?"), `at ${name}`);
+  tally.add(
+    "rejected",
+    rejected.map(({ id, error }) => `${id} ${error}`),
+    `at ${name}`,
+  );
+  tally.add(
+    "unhandled",
+    acknowledged.filter(({ id }) => !handled.has(id)).map(({ id }) => id),
+    `of ${name}`,
+  );
+  let furthest = 0;
+  const late = order.filter((id) => {
+    furthest = Math.max(furthest, id);
+    return id < furthest;
+  });
+  tally.add("mishandled", late, `of ${name}`);
+  const knownAt = new Map(acknowledged.map(({ id, at }) => [id, at]));
+  const again = rerunsOf(book, name).filter(
+    ({ id, runs }) =>
+      runs.some(({ at }) => at > (knownAt.get(id) ?? Infinity)) ||
+      runs.some(({ pid }, index) => pid === runs[index - 1]?.pid),
+  );
+  tally.add(
+    "handledAgain",
+    again.map(({ id }) => id),
+    `of ${name}`,
+  );
+}
+
+/** Events of a client that a handler was called for more than once. */
+function rerunsOf(book: Book, client: string): Rerun[] {
+  const calls = Map.groupBy(book.handled(client), ({ id }) => id);
+  return [...calls].filter(([, runs]) => runs.length > 1).map(([id, runs]) => ({ client, id, runs }));
+}
+
+/** Rooms of which members were shown different things, acknowledged or not. */
+function disagreements(travellers: readonly TravellerReport[]): string[] {
+  const rooms = [...new Set(travellers.flatMap((traveller) => traveller.rooms))];
+  return rooms.filter((room) => {
+    const members = travellers.filter((traveller) => traveller.rooms.includes(room));
+    // Whoever was told of a reset has seen something else than the others, and knows it.
+    const whole = members
+      .map(({ moments }) => stretchesOf(moments, room))
+      .filter(({ length }) => length === 1);
+    return new Set(whole.map(([stretch = []]) => stretch.join(" "))).size > 1;
+  });
+}
+
+/** What was shown of a room, cut where a reset was reported. */
+function stretchesOf(moments: readonly Moment[], room: string): string[][] {
+  const stretches: string[][] = [[]];
+  for (const moment of moments) {
+    if (moment.kind === "connect" || moment.room !== room) continue;
+    if (moment.kind === "entry") stretches.at(-1)?.push(moment.id);
+    else if (moment.reason === "reset") stretches.push([]);
+  }
+  return stretches;
+}
+
+/** What is in the list for the second time, or the third. */
+function surplus(ids: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return ids.filter((id) => seen.size === seen.add(id).size);
+}
+
+/** Counts faults, and keeps a few of each for the person who has to find out. */
+class Tally {
+  readonly faults = { ...noFaults };
+  readonly examples: string[] = [];
+
+  add(name: keyof Faults, found: readonly unknown[], where: string): void {
+    if (found.length === 0) return;
+    this.faults[name] += found.length;
+    this.examples.push(`${name}: ${found.length} ${where}, such as ${found.slice(0, 5).join(", ")}`);
+  }
+}
+
+// --- types ---
+
+export type Faults = {
+  /** Acknowledged to the publisher, not shown to a member, and not reported to it as missing. */
+  lost: number;
+  duplicated: number;
+  /** Shown in another order than that of the receipts, or of another history without a word. */
+  reordered: number;
+  /** Shown, and nobody has published it. */
+  unexpected: number;
+  /** Rooms of which two members without a reset were shown different things, acknowledged or not. */
+  disagreed: number;
+  /** Entries whose receipts name different places in one history. */
+  moved: number;
+  /** Events of clients without a terminal state, with two, and with a refusal. */
+  unsettled: number;
+  settledTwice: number;
+  rejected: number;
+  /** Acknowledged, and no handler was called. */
+  unhandled: number;
+  /** First handed to a handler after an event that was emitted later. */
+  mishandled: number;
+  /** Handed to a handler again when its outcome was known, or by the process that had it already. */
+  handledAgain: number;
+};
+
+/** For `expect(verdict.faults).toEqual(noFaults)`. */
+export const noFaults: Readonly<Faults> = {
+  lost: 0,
+  duplicated: 0,
+  reordered: 0,
+  unexpected: 0,
+  disagreed: 0,
+  moved: 0,
+  unsettled: 0,
+  settledTwice: 0,
+  rejected: 0,
+  unhandled: 0,
+  mishandled: 0,
+  handledAgain: 0,
+};
+
+/**
+ * An event that was handed to a handler on a second process. That is no fault as such: the first one had lost
+ * the session, or its life, before it had recorded an outcome.
+ */
+export type Rerun = {
+  readonly client: string;
+  readonly id: number;
+  readonly runs: readonly { readonly pid: number; readonly at: number }[];
+};
+
+export type Verdict = {
+  readonly faults: Faults;
+  /** What a person wants to see of the faults. */
+  readonly examples: readonly string[];
+  /** How many arrivals the verdict is about; a test asserts it, so that an empty run cannot pass. */
+  readonly deliveries: number;
+  /** Acknowledged entries that a member was not shown, as it was told. */
+  readonly covered: number;
+  readonly gaps: readonly (Extract<Moment, { kind: "gap" }> & { readonly name: string })[];
+  readonly reruns: readonly Rerun[];
+  readonly emitted: number;
+  /** The classes that the receipts named. */
+  readonly durabilities: readonly string[];
+};
