@@ -54,6 +54,7 @@ export type TravellerReport = {
   readonly rejected: readonly { readonly id: number; readonly error: string }[];
   /** How many events reached a terminal state a second time. */
   readonly settledTwice: number;
+  readonly isResident: boolean;
 };
 
 /**
@@ -66,6 +67,9 @@ export type Work = { readonly id: number; readonly publishTo?: string };
 
 /** What a client puts into its `auth`. */
 export type Introduction = { readonly name: string; readonly rooms: readonly string[] };
+
+/** A resident stays on the connection that it has, if it can. */
+export type TravellerPlan = Introduction & { readonly resident?: boolean };
 
 export type NodeProgramOptions = {
   readonly kind: Kind;
@@ -85,17 +89,20 @@ export type TalkInput = {
   readonly rate: number;
 };
 
+/** Of what a node publishes on its own account. */
 export type NodeProgress = {
   readonly attempts: number;
   readonly receipts: number;
+  /** Attempts that have neither a receipt nor a refusal. */
   readonly waiting: number;
+  /** The latest refusals, those of handlers included. */
   readonly failures: readonly string[];
 };
 
 export type TravellersOptions = {
   readonly kind: Kind;
   readonly ports: readonly number[];
-  readonly travellers: readonly Introduction[];
+  readonly travellers: readonly TravellerPlan[];
   /** How long a connection lasts, on average; 0 for ever. */
   readonly dropEveryMs: number;
   /** Each traveller emits an event so often; 0 never. Every second one is published by its handler. */

@@ -87,9 +87,8 @@ export class Fleet {
 export class FleetNode {
   readonly child: Child;
   readonly port: number;
-  /** Of the processes that were killed. */
-  readonly killed: number[] = [];
   readonly #ledgerFile: string;
+  #past = { attempts: 0, receipts: 0 };
 
   constructor(owner: Owner, options: NodeProgramOptions) {
     this.port = options.port;
@@ -132,8 +131,11 @@ export class FleetNode {
   }
 
   async kill(): Promise<void> {
-    this.killed.push(this.child.pid);
     await this.child.kill("SIGKILL");
+    // What it knew of itself has gone with it; what it wrote down has not.
+    const own = this.ledger().filter((line) => "room" in line && line.id.startsWith("node "));
+    const count = (kind: LedgerLine["kind"]): number => own.filter((line) => line.kind === kind).length;
+    this.#past = { attempts: count("attempt"), receipts: count("receipt") };
   }
 
   /** Starts the ended node again, on its port. It talks only when it is told to. */
@@ -142,14 +144,12 @@ export class FleetNode {
     await this.listening();
   }
 
-  /** Counted in the file, except for what a running process has not been asked about yet. */
+  /** Over all lives of the node. */
   async progress(): Promise<NodeProgress> {
     const none = { attempts: 0, receipts: 0, waiting: 0, failures: [] };
     const present = this.child.running ? await this.child.ask<NodeProgress>("progress") : none;
-    if (this.killed.length === 0) return present;
-    const lines = this.ledger();
-    const count = (kind: LedgerLine["kind"]): number => lines.filter((line) => line.kind === kind).length;
-    return { ...present, attempts: count("attempt"), receipts: count("receipt") };
+    const { attempts, receipts } = this.#past;
+    return { ...present, attempts: present.attempts + attempts, receipts: present.receipts + receipts };
   }
 
   ledger(): LedgerLine[] {

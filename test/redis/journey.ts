@@ -6,7 +6,7 @@
 
 import type { Owner } from "../harness/owner.ts";
 import type { Kind } from "../harness/server.ts";
-import type { Introduction } from "./contract.ts";
+import type { TravellerPlan, TravellerReport } from "./contract.ts";
 import { type Fleet, startFleet } from "./fleet.ts";
 import { recoveryVerdictOf, type RecoveryVerdict } from "./recovery-verdict.ts";
 import { startTravellers, type Travellers } from "./travellers.ts";
@@ -14,12 +14,20 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 
 /** Starts nodes and clients, and the talk; resolves when the first entries have been published. */
 export async function beginJourney(owner: Owner, options: JourneyOptions): Promise<Journey> {
-  const { kind = "Holdfast", stores, clients = 100, rate = 120, dropEveryMs = 700, delivery = {} } = options;
+  const {
+    kind = "Holdfast",
+    stores,
+    clients = 100,
+    residents = 0,
+    rate = 120,
+    dropEveryMs = 700,
+    delivery = {},
+  } = options;
   const fleet = await startFleet(owner, { kind, stores, delivery });
   const travellers = await startTravellers(owner, {
     kind,
     ports: fleet.ports,
-    travellers: introductions(clients),
+    travellers: [...plans("client", clients), ...plans("resident", residents)],
     dropEveryMs,
     // A stock client is told nothing of what becomes of its events.
     emitEveryMs: kind === "Holdfast" ? 1_000 : 0,
@@ -37,6 +45,8 @@ export class Journey {
   readonly travellers: Travellers;
   /** What the verdict has to show for itself; printed when the test fails. */
   examples: readonly string[] = ["no verdict was reached"];
+  /** What the clients saw; there once the journey has ended. */
+  reports: readonly TravellerReport[] = [];
   readonly #rate: number;
 
   constructor(fleet: Fleet, travellers: Travellers, rate: number) {
@@ -64,10 +74,17 @@ export class Journey {
     await this.fleet.goesOn(Math.round(seconds * this.#rate), what === "tried" ? "attempts" : "receipts");
   }
 
+  /** Has every node say something that is stored nowhere, and waits until the residents have heard it. */
+  async whisper(flag: "local" | "volatile"): Promise<void> {
+    await Promise.all(this.fleet.nodes.map((node) => node.whisper(flag, flag)));
+    await this.travellers.hear(flag);
+  }
+
   /** Ends the load in order, waits for all that has to come, and judges. */
   async end(): Promise<Verdict> {
     await this.#arrive();
-    const verdict = verdictOf(this.fleet.ledger(), await this.travellers.reports());
+    this.reports = await this.travellers.reports();
+    const verdict = verdictOf(this.fleet.ledger(), this.reports);
     this.examples = verdict.examples;
     return verdict;
   }
@@ -93,10 +110,11 @@ export class Journey {
   }
 }
 
-function introductions(count: number): Introduction[] {
+function plans(name: "client" | "resident", count: number): TravellerPlan[] {
   return Array.from({ length: count }, (_none, index) => ({
-    name: `client ${index}`,
+    name: `${name} ${index}`,
     rooms: [everybody, smallRooms[index % smallRooms.length] ?? ""],
+    resident: name === "resident",
   }));
 }
 
@@ -110,6 +128,8 @@ export type JourneyOptions = {
   /** One address for each node. */
   readonly stores: readonly string[];
   readonly clients?: number;
+  /** Clients beside them whose links hold. */
+  readonly residents?: number;
   /** Entries a second, of all nodes together. */
   readonly rate?: number;
   /** How long a connection lasts on average. */

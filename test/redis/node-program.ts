@@ -32,7 +32,7 @@ const http = createServer();
 const { io, publish, figures } =
   options.kind === "Holdfast" ? await makeHoldfast(http) : await makeStock(http);
 const numbers = new Map<string, number>();
-const waiting = new Set<Promise<void>>();
+const waiting = new Set<Promise<unknown>>();
 const failures: string[] = [];
 let [attempts, receipts] = [0, 0];
 let timer: NodeJS.Timeout | undefined;
@@ -116,9 +116,13 @@ async function makeStock(server: HttpServer): Promise<Made> {
 }
 
 function speak(room: string): void {
+  attempts += 1;
   const spoken = announce(room, nextId(room))
-    // It is in the ledger; the entry may come or not.
-    .catch(() => undefined)
+    // A refusal is in the ledger; the entry may come or not.
+    .then(
+      () => (receipts += 1),
+      () => undefined,
+    )
     .finally(() => waiting.delete(spoken));
   waiting.add(spoken);
 }
@@ -126,10 +130,8 @@ function speak(room: string): void {
 /** Publishes, and writes down before and after what is known of it. */
 async function announce(room: string, id: string, padding = 0): Promise<void> {
   record({ kind: "attempt", room, id });
-  attempts += 1;
   try {
     const receipt = await publish(room, room, id, ...(padding === 0 ? [] : ["x".repeat(padding)]));
-    receipts += 1;
     const { epoch = "", offset = 0, durability = "" } = receipt ?? {};
     const known = receipt === undefined ? {} : { place: { epoch, offset } satisfies Place, durability };
     record({ kind: "receipt", room, id, ...known });

@@ -6,13 +6,20 @@ import type { Owner } from "../harness/owner.ts";
 import { type Relay, startRelay } from "../harness/relay.ts";
 import type { Kind } from "../harness/server.ts";
 import { until } from "../harness/until.ts";
-import type { Introduction, Moment, TravellerReport, TravellersOptions, Work } from "./contract.ts";
+import type {
+  Introduction,
+  Moment,
+  TravellerPlan,
+  TravellerReport,
+  TravellersOptions,
+  Work,
+} from "./contract.ts";
 import { wallClock } from "./wall-clock.ts";
 
 export class Traveller {
   readonly socket: Socket;
   readonly whispers: string[] = [];
-  readonly #introduction: Introduction;
+  readonly #plan: TravellerPlan;
   readonly #options: TravellersOptions;
   readonly #relay: Relay;
   readonly #chance: Chance;
@@ -29,25 +36,25 @@ export class Traveller {
   /** Connects through a relay of its own, and resolves once it is a member of its rooms. */
   static async open(
     owner: Owner,
-    introduction: Introduction,
+    plan: TravellerPlan,
     options: TravellersOptions,
     chance: Chance,
   ): Promise<Traveller> {
     const relay = await startRelay(owner, { port: anyOf(options.ports, chance) });
-    const socket = await connect(options.kind, relay.url, introduction);
+    const socket = await connect(options.kind, relay.url, plan);
     owner.onTestFinished(() => void socket.disconnect());
-    const traveller = new Traveller(introduction, options, { relay, socket, chance });
-    await until(() => socket.connected, { what: `${introduction.name} to be connected`, deadlineMs: 20_000 });
+    const traveller = new Traveller(plan, options, { relay, socket, chance });
+    await until(() => socket.connected, { what: `${plan.name} to be connected`, deadlineMs: 20_000 });
     await socket.timeout(20_000).emitWithAck("arrive");
     return traveller;
   }
 
   private constructor(
-    introduction: Introduction,
+    plan: TravellerPlan,
     options: TravellersOptions,
     parts: { readonly relay: Relay; readonly socket: Socket; readonly chance: Chance },
   ) {
-    this.#introduction = introduction;
+    this.#plan = plan;
     this.#options = options;
     this.#relay = parts.relay;
     this.#chance = parts.chance;
@@ -71,7 +78,7 @@ export class Traveller {
   /** Begins to emit, and to lose its link. */
   setOut(): void {
     const { dropEveryMs, emitEveryMs } = this.#options;
-    if (dropEveryMs > 0) this.#dropIn(this.#chance.next() * dropEveryMs);
+    if (dropEveryMs > 0 && !this.isResident) this.#dropIn(this.#chance.next() * dropEveryMs);
     if (emitEveryMs > 0) this.#emitIn(this.#chance.next() * emitEveryMs);
   }
 
@@ -85,6 +92,10 @@ export class Traveller {
     clearTimeout(this.#dropTimer);
   }
 
+  get isResident(): boolean {
+    return this.#plan.resident === true;
+  }
+
   /** Events that have neither been acknowledged nor rejected. */
   get pending(): number {
     return this.#emitted - this.#acknowledged.length - this.#rejected.length;
@@ -96,7 +107,9 @@ export class Traveller {
 
   report(): TravellerReport {
     return {
-      ...this.#introduction,
+      name: this.#plan.name,
+      rooms: this.#plan.rooms,
+      isResident: this.isResident,
       moments: this.#moments,
       emitted: this.#emitted,
       acknowledged: this.#acknowledged,
@@ -137,7 +150,7 @@ export class Traveller {
 
   #emit(): void {
     const id = (this.#emitted += 1);
-    const publishTo = id % 2 === 0 ? this.#introduction.rooms.at(-1) : undefined;
+    const publishTo = id % 2 === 0 ? this.#plan.rooms.at(-1) : undefined;
     const work: Work = publishTo === undefined ? { id } : { id, publishTo };
     this.socket.emitWithAck("work", work).then(
       () => this.#acknowledged.push({ id, at: wallClock() }),
@@ -146,7 +159,7 @@ export class Traveller {
   }
 }
 
-async function connect(kind: Kind, url: string, introduction: Introduction): Promise<Socket> {
+async function connect(kind: Kind, url: string, { name, rooms }: TravellerPlan): Promise<Socket> {
   const { io } = kind === "Holdfast" ? await import("holdfast/client") : await import("socket.io-client");
   return io(url, {
     forceNew: true,
@@ -154,8 +167,8 @@ async function connect(kind: Kind, url: string, introduction: Introduction): Pro
     transports: ["websocket"],
     reconnectionDelay: 50,
     reconnectionDelayMax: 100,
-    auth: { ...introduction },
-  }) as unknown as Socket;
+    auth: { name, rooms } satisfies Introduction,
+  });
 }
 
 function anyOf<T>(choices: readonly T[], chance: Chance): T {

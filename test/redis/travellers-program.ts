@@ -10,7 +10,7 @@ const options = JSON.parse(process.argv[2] ?? "{}") as TravellersOptions;
 const scope = new Scope();
 const chance = new Chance(scope);
 const travellers = await Promise.all(
-  options.travellers.map((introduction) => Traveller.open(scope, introduction, options, chance)),
+  options.travellers.map((plan) => Traveller.open(scope, plan, options, chance)),
 );
 
 answerParent({
@@ -21,23 +21,22 @@ answerParent({
     connected: travellers.filter(({ socket }) => socket.connected).length,
     pending: travellers.reduce((sum, { pending }) => sum + pending, 0),
   }),
-  /** How many members of the rooms have not seen these entries. */
-  missing: ({ entries }: { entries: readonly (readonly [room: string, id: string])[] }): number =>
-    travellers
-      .flatMap((traveller) =>
-        entries
-          .filter(([room]) => traveller.report().rooms.includes(room))
-          .map((entry) => ({ traveller, entry })),
-      )
-      .filter(({ traveller, entry }) => !traveller.has(...entry)).length,
+  /** How many arrivals of these entries at members of their rooms are still to come. */
+  missing: ({ entries }: { entries: readonly Seen[] }): number =>
+    travellers.reduce((sum, traveller) => {
+      const { rooms } = traveller.report();
+      return sum + entries.filter(([room, id]) => rooms.includes(room) && !traveller.has(room, id)).length;
+    }, 0),
   /** What has not come before the answer to this is not under way. */
   roundTrip: async (): Promise<void> => {
     await Promise.all(travellers.map(({ socket }) => socket.timeout(20_000).emitWithAck("arrive")));
   },
+  /** How many residents have been told this. */
   whispered: ({ text }: { text: string }): number =>
-    travellers.filter(({ whispers }) => whispers.includes(text)).length,
+    travellers.filter((traveller) => traveller.isResident && traveller.whispers.includes(text)).length,
   reports: () => travellers.map((traveller) => traveller.report()),
 });
 await tellParent("ready", {});
 
 export type TravellersState = { readonly connected: number; readonly pending: number };
+export type Seen = readonly [room: string, id: string];

@@ -4,8 +4,8 @@ import { Chance } from "../guarantees/seed.ts";
 import { type Child, programPath, startChild } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
 import { until } from "../harness/until.ts";
-import type { Introduction, TravellerReport, TravellersOptions } from "./contract.ts";
-import type { TravellersState } from "./travellers-program.ts";
+import type { TravellerPlan, TravellerReport, TravellersOptions } from "./contract.ts";
+import type { Seen, TravellersState } from "./travellers-program.ts";
 
 /** Starts them, and resolves once all of them are connected and members of their rooms. */
 export async function startTravellers(
@@ -30,15 +30,15 @@ export async function startTravellers(
 
 export class Travellers {
   readonly #children: readonly Child[];
-  readonly #introductions: readonly Introduction[];
+  readonly #plans: readonly TravellerPlan[];
 
-  constructor(children: readonly Child[], introductions: readonly Introduction[]) {
+  constructor(children: readonly Child[], plans: readonly TravellerPlan[]) {
     this.#children = children;
-    this.#introductions = introductions;
+    this.#plans = plans;
   }
 
   get count(): number {
-    return this.#introductions.length;
+    return this.#plans.length;
   }
 
   async setOut(): Promise<void> {
@@ -70,7 +70,7 @@ export class Travellers {
   }
 
   /** Waits until every member of a room has seen the entry of it. */
-  async see(entries: readonly (readonly [room: string, id: string])[], deadlineMs = 30_000): Promise<void> {
+  async see(entries: readonly Seen[], deadlineMs = 30_000): Promise<void> {
     let missing = 0;
     const seen = async (): Promise<boolean> => {
       missing = (await this.#all<number>("missing", { entries })).reduce((sum, count) => sum + count, 0);
@@ -84,9 +84,12 @@ export class Travellers {
     await this.#all("roundTrip", {}, 25_000);
   }
 
-  /** How many were told this. */
-  async whispered(text: string): Promise<number> {
-    return (await this.#all<number>("whispered", { text })).reduce((sum, count) => sum + count, 0);
+  /** Waits until all residents have been told this. */
+  async hear(text: string, deadlineMs = 5_000): Promise<void> {
+    const residents = this.#plans.filter(({ resident }) => resident === true).length;
+    const heard = async (): Promise<boolean> =>
+      (await this.#all<number>("whispered", { text })).reduce((sum, count) => sum + count, 0) === residents;
+    await until(heard, { what: `${residents} residents to be told "${text}"`, deadlineMs });
   }
 
   async reports(): Promise<TravellerReport[]> {
