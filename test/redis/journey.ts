@@ -85,7 +85,8 @@ export class Journey {
     await this.#arrive();
     this.reports = await this.travellers.reports();
     const verdict = verdictOf(this.fleet.ledger(), this.reports);
-    this.examples = verdict.examples;
+    const seen = { gaps: verdict.gaps.slice(0, 5), reruns: verdict.reruns.slice(0, 5) };
+    this.examples = [...verdict.examples, JSON.stringify(seen)];
     return verdict;
   }
 

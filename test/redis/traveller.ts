@@ -30,6 +30,7 @@ export class Traveller {
   readonly #settled = new Set<number>();
   #settledTwice = 0;
   #emitted = 0;
+  #wanders = false;
   #dropTimer: NodeJS.Timeout | undefined;
   #emitTimer: NodeJS.Timeout | undefined;
 
@@ -60,7 +61,12 @@ export class Traveller {
     this.#chance = parts.chance;
     this.socket = parts.socket;
     const note = (moment: Moment): number => this.#moments.push(moment);
-    this.socket.on("connect", () => note({ kind: "connect", recovered: Boolean(this.socket.recovered) }));
+    this.socket.on("connect", () => {
+      note({ kind: "connect", recovered: Boolean(this.socket.recovered) });
+      this.#dropLater();
+    });
+    // Nobody is there: it tries elsewhere.
+    this.socket.on("connect_error", () => this.#turn());
     this.socket.on("entry", (room: string, id: string) => {
       note({ kind: "entry", room, id });
       this.#seen.add(`${room} ${id}`);
@@ -78,7 +84,8 @@ export class Traveller {
   /** Begins to emit, and to lose its link. */
   setOut(): void {
     const { dropEveryMs, emitEveryMs } = this.#options;
-    if (dropEveryMs > 0 && !this.isResident) this.#dropIn(this.#chance.next() * dropEveryMs);
+    this.#wanders = dropEveryMs > 0 && !this.isResident;
+    if (this.socket.connected) this.#dropLater();
     if (emitEveryMs > 0) this.#emitIn(this.#chance.next() * emitEveryMs);
   }
 
@@ -89,6 +96,7 @@ export class Traveller {
 
   /** Stops losing its link. */
   stopDropping(): void {
+    this.#wanders = false;
     clearTimeout(this.#dropTimer);
   }
 
@@ -99,6 +107,19 @@ export class Traveller {
   /** Events that have neither been acknowledged nor rejected. */
   get pending(): number {
     return this.#emitted - this.#acknowledged.length - this.#rejected.length;
+  }
+
+  /** Asks until it is answered: a stock client gives a request up when its connection ends. */
+  async roundTrip(): Promise<void> {
+    const ask = (): Promise<boolean> =>
+      this.socket
+        .timeout(5_000)
+        .emitWithAck("arrive")
+        .then(
+          () => true,
+          () => false,
+        );
+    await until(ask, { what: `an answer to ${this.#plan.name}`, deadlineMs: 20_000 });
   }
 
   has(room: string, id: string): boolean {
@@ -118,18 +139,20 @@ export class Traveller {
     };
   }
 
-  #dropIn(ms: number): void {
-    this.#dropTimer = setTimeout(() => {
-      this.#drop();
-      this.#dropIn(this.#options.dropEveryMs * (0.7 + 0.6 * this.#chance.next()));
-    }, ms);
+  /**
+   * Counted from the moment at which it was connected: were a client dropped while it still connects, it
+   * would never be connected on a machine that has too much to do.
+   */
+  #dropLater(): void {
+    if (!this.#wanders) return;
+    clearTimeout(this.#dropTimer);
+    const lifeMs = this.#options.dropEveryMs * (0.5 + this.#chance.next());
+    this.#dropTimer = setTimeout(() => this.#drop(), lifeMs);
   }
 
-  /**
-   * From here on another node is behind the link. Half of the time the old one is not told that it is gone.
-   */
+  /** Half of the time the server is not told that the client is gone. */
   #drop(): void {
-    this.#relay.target = { port: anyOf(this.#options.ports, this.#chance) };
+    this.#turn();
     for (const connection of this.#relay.open) {
       if (this.#chance.next() < 0.5) {
         connection.reset();
@@ -139,6 +162,11 @@ export class Traveller {
         setTimeout(() => connection.resetClient(), silenceMs);
       }
     }
+  }
+
+  /** From here on any node is behind the link. */
+  #turn(): void {
+    this.#relay.target = { port: anyOf(this.#options.ports, this.#chance) };
   }
 
   #emitIn(ms: number): void {

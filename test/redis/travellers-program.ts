@@ -29,7 +29,7 @@ answerParent({
     }, 0),
   /** What has not come before the answer to this is not under way. */
   roundTrip: async (): Promise<void> => {
-    await Promise.all(travellers.map(({ socket }) => socket.timeout(20_000).emitWithAck("arrive")));
+    await Promise.all(travellers.map((traveller) => traveller.roundTrip()));
   },
   /** How many residents have been told this. */
   whispered: ({ text }: { text: string }): number =>

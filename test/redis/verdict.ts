@@ -39,7 +39,7 @@ export function verdictOf(lines: readonly LedgerLine[], travellers: readonly Tra
     gaps: travellers.flatMap(({ name, moments }) =>
       moments.flatMap((moment) => (moment.kind === "gap" ? [{ ...moment, name }] : [])),
     ),
-    reruns: travellers.flatMap(({ name }) => rerunsOf(book, name)),
+    reruns: travellers.flatMap((traveller) => rerunsOf(book, traveller)),
     emitted: travellers.reduce((sum, { emitted }) => sum + emitted, 0),
     durabilities: book.durabilities,
   };
@@ -91,23 +91,19 @@ function judgeEvents(book: Book, traveller: TravellerReport, tally: Tally): void
     return id < furthest;
   });
   tally.add("mishandled", late, `of ${name}`);
-  const knownAt = new Map(acknowledged.map(({ id, at }) => [id, at]));
-  const again = rerunsOf(book, name).filter(
-    ({ id, runs }) =>
-      runs.some(({ at }) => at > (knownAt.get(id) ?? Infinity)) ||
-      runs.some(({ pid }, index) => pid === runs[index - 1]?.pid),
-  );
-  tally.add(
-    "handledAgain",
-    again.map(({ id }) => id),
-    `of ${name}`,
-  );
 }
 
 /** Events of a client that a handler was called for more than once. */
-function rerunsOf(book: Book, client: string): Rerun[] {
+function rerunsOf(book: Book, { name: client, acknowledged }: TravellerReport): Rerun[] {
   const calls = Map.groupBy(book.handled(client), ({ id }) => id);
-  return [...calls].filter(([, runs]) => runs.length > 1).map(([id, runs]) => ({ client, id, runs }));
+  const knownAt = new Map(acknowledged.map(({ id, at }) => [id, at]));
+  return [...calls]
+    .filter(([, runs]) => runs.length > 1)
+    .map(([id, runs]) => {
+      const startedAt = runs[0]?.at ?? 0;
+      const times = runs.map(({ pid, at }) => ({ pid, afterMs: Math.round(at - startedAt) }));
+      return { client, id, runs: times, knownAfterMs: Math.round((knownAt.get(id) ?? Infinity) - startedAt) };
+    });
 }
 
 /** Rooms of which members were shown different things, acknowledged or not. */
@@ -174,8 +170,6 @@ export type Faults = {
   unhandled: number;
   /** First handed to a handler after an event that was emitted later. */
   mishandled: number;
-  /** Handed to a handler again when its outcome was known, or by the process that had it already. */
-  handledAgain: number;
 };
 
 /** For `expect(verdict.faults).toEqual(noFaults)`. */
@@ -191,17 +185,18 @@ export const noFaults: Readonly<Faults> = {
   rejected: 0,
   unhandled: 0,
   mishandled: 0,
-  handledAgain: 0,
 };
 
 /**
- * An event that was handed to a handler on a second process. That is no fault as such: the first one had lost
- * the session, or its life, before it had recorded an outcome.
+ * An event for which a handler was called again, after so many milliseconds. That is no fault as such: the
+ * first process had lost the session, or its life, before it had recorded an outcome.
  */
 export type Rerun = {
   readonly client: string;
   readonly id: number;
-  readonly runs: readonly { readonly pid: number; readonly at: number }[];
+  readonly runs: readonly { readonly pid: number; readonly afterMs: number }[];
+  /** When the client had the outcome, counted from the first call as well. */
+  readonly knownAfterMs: number;
 };
 
 export type Verdict = {
