@@ -37,15 +37,17 @@ export class Book {
   }
 
   /**
-   * What belongs into a stretch of a room, in its order: of the history of its first entry, everything with a
-   * receipt, up to its own ends where it has them.
+   * What belongs into a stretch of a room, in its order: everything with a receipt, up to the stretch's own
+   * ends where it has them. Between resets that is only what is of the histories of which it shows something;
+   * a log that goes on in a new history goes on with its offsets.
    */
   expected(room: string, stretch: readonly string[], open: { start: boolean; end: boolean }): string[] {
     const places = stretch.flatMap((id) => this.place(room, id) ?? []);
     const [first, last] = [places[0], places.at(-1)];
     if (first === undefined || last === undefined) return [];
+    const epochs = new Set(places.map(({ epoch }) => epoch));
     return [...(this.#rooms.get(room) ?? [])]
-      .filter(([, { epoch }]) => epoch === first.epoch)
+      .filter(([, { epoch }]) => (open.start && open.end) || epochs.has(epoch))
       .filter(([, { offset }]) => open.start || offset >= first.offset)
       .filter(([, { offset }]) => open.end || offset <= last.offset)
       .toSorted(([, a], [, b]) => a.offset - b.offset)

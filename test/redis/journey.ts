@@ -33,7 +33,7 @@ export async function beginJourney(owner: Owner, options: JourneyOptions): Promi
     emitEveryMs: kind === "Holdfast" ? 1_000 : 0,
   });
   const journey = new Journey(fleet, travellers, rate);
-  owner.onTestFailed(() => console.error(`--- ${journey.examples.slice(0, 40).join("\n--- ")}`));
+  owner.onTestFailed(() => console.error(`--- ${journey.examples.slice(0, 12).join("\n--- ")}`));
   await journey.talk();
   await travellers.setOut();
   await fleet.goesOn(rate);
@@ -86,7 +86,7 @@ export class Journey {
     this.reports = await this.travellers.reports();
     const verdict = verdictOf(this.fleet.ledger(), this.reports);
     const seen = { gaps: verdict.gaps.slice(0, 5), reruns: verdict.reruns.slice(0, 5) };
-    this.examples = [...verdict.examples, JSON.stringify(seen)];
+    this.examples = [JSON.stringify(seen), ...verdict.examples];
     return verdict;
   }
 

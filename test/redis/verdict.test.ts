@@ -38,10 +38,16 @@ test("what is shown again behind a reset is no fault, and is counted", () => {
   expect([verdict.covered, verdict.repeated]).toEqual([0, 1]);
 });
 
-test("another history without a word is a fault, and after a reset it is none", () => {
-  const lines = [...ledger(3), ...ledger(5, "f").slice(6)];
-  expect(verdictOf(lines, [traveller("a", "1 2 3 reset 4 5")]).faults).toEqual(noFaults);
-  expect(verdictOf(lines, [traveller("a", "1 2 3 4 5")]).faults).toEqual({ ...noFaults, reordered: 2 });
+test("a log that goes on in another history is whole; one that goes back has lost what it goes back over", () => {
+  const onward = [...ledger(3), ...ledger(5, "f").slice(6)];
+  expect(verdictOf(onward, [traveller("a", "1 2 3 4 5")]).faults).toEqual(noFaults);
+  expect(verdictOf(onward, [traveller("a", "1 2 3 reset 4 5")]).faults).toEqual(noFaults);
+  // 6 and 7 have the places of 4 and 5, and the client that saw 3 last was told nothing.
+  const back = [...ledger(5), ...[6, 7].flatMap((number) => published(number, "f", number - 2))];
+  expect(verdictOf(back, [traveller("a", "1 2 3 6 7")]).faults).toEqual({ ...noFaults, lost: 2 });
+  expect(verdictOf(back, [traveller("a", "1 2 3 4 5 6 7")]).faults).toEqual({ ...noFaults, reordered: 1 });
+  const told = verdictOf(back, [traveller("a", "1 2 3 4 5 reset 6 7"), traveller("b", "1 2 3 reset 6 7")]);
+  expect([told.faults, told.covered]).toEqual([noFaults, 2]);
 });
 
 test("an entry without a receipt may be shown or not, but once, and to all or none", () => {
@@ -104,10 +110,11 @@ test("a recovery is held to what it claims, and to nothing else", () => {
 
 /** Entries 1 to `count` of one node, each with an attempt and a receipt. */
 function ledger(count: number, epoch = "e"): LedgerLine[] {
-  return Array.from({ length: count }, (_none, index): LedgerLine[] => [
-    { kind: "attempt", room: "room", id: `node 0:${index + 1}` },
-    receipt(index + 1, epoch),
-  ]).flat();
+  return Array.from({ length: count }, (_none, index) => published(index + 1, epoch)).flat();
+}
+
+function published(number: number, epoch: string, offset = number): LedgerLine[] {
+  return [{ kind: "attempt", room: "room", id: `node 0:${number}` }, receipt(number, epoch, offset)];
 }
 
 function receipt(number: number, epoch: string, offset = number): LedgerLine {

@@ -54,7 +54,7 @@ function judgeRoom(book: Book, { name, moments }: TravellerReport, room: string,
     const open = { start: index === 0, end: index === stretches.length - 1 };
     const verdict = judge(book.expected(room, stretch, open), stretch.filter(isAcknowledged));
     tally.add("lost", verdict.lost, where);
-    // What is not expected here has a receipt of another history, of which nobody was told.
+    // What is not expected here has a receipt for a place before or behind the stretch.
     tally.add("reordered", [...verdict.reordered, ...verdict.unexpected], where);
     tally.add("duplicated", verdict.duplicated, where);
     tally.add("duplicated", surplus(stretch.filter((id) => !isAcknowledged(id))), where);
@@ -154,7 +154,7 @@ export type Faults = {
   /** Acknowledged to the publisher, not shown to a member, and not reported to it as missing. */
   lost: number;
   duplicated: number;
-  /** Shown in another order than that of the receipts, or of another history without a word. */
+  /** Shown in another order than that of the receipts. */
   reordered: number;
   /** Shown, and nobody has published it. */
   unexpected: number;
