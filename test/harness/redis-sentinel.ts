@@ -9,7 +9,8 @@ export async function startRedisSentinel(
   owner: Owner,
   options: SentinelOptions = {},
 ): Promise<RedisSentinel> {
-  const { replicas = 2, sentinels = 3, server = {}, downAfterMs = 1_000 } = options;
+  const { replicas = 2, sentinels = 3, downAfterMs = 1_000 } = options;
+  const server = { ...options.server, lines: [...replicatorLines, ...(options.server?.lines ?? [])] };
   const master = await startRedis(owner, server);
   const followers = await Promise.all(
     Array.from({ length: replicas }, () => startRedis(owner, { ...server, replicaOf: master.port })),
@@ -56,10 +57,24 @@ export class RedisSentinel {
     return server;
   }
 
-  /** The servers that follow the present master. */
+  /** The servers that run and are not the present master. */
   async replicas(): Promise<readonly RedisServer[]> {
     const master = await this.master();
-    return this.servers.filter((server) => server !== master);
+    return this.servers.filter((server) => server !== master && server.child.running);
+  }
+
+  /**
+   * From here on the replicas get nothing more from the present master, and it goes on to answer its clients:
+   * what it acknowledges now is on itself alone.
+   */
+  async cutReplication(): Promise<void> {
+    const master = await this.master();
+    await master.command("ACL", "SETUSER", replicator, "off");
+    const isAlone = async (): Promise<boolean> => {
+      await master.command("CLIENT", "KILL", "TYPE", "REPLICA");
+      return (await master.info("replication")).get("connected_slaves") === "0";
+    };
+    await until(isAlone, { what: "the master to be without replicas" });
   }
 
   /** Kills the master, waits until another is in its place for all sentinels, and returns that. */
@@ -133,6 +148,14 @@ function table(list: readonly string[]): ReadonlyMap<string, string> {
 }
 
 const masterName = "holdfast";
+const replicator = "replicator";
+
+/** The replicas come as a user of their own, so that this one can be kept out while all others come in. */
+const replicatorLines = [
+  `user ${replicator} on nopass resetchannels -@all +psync +replconf +ping`,
+  `masteruser ${replicator}`,
+  "masterauth any",
+] as const;
 
 // --- types ---
 

@@ -61,6 +61,20 @@ redisTest("a replica has its master's data, and the sentinels promote it", async
   await until(async () => (await first.command("GET", "key")) === "another", { what: "the new data" });
 });
 
+redisTest("what a master acknowledges when its replicas are cut off dies with it", async (context) => {
+  const sentinel = await startRedisSentinel(context);
+  const first = await sentinel.master();
+  await first.command("SET", "before", "value");
+  expect(await first.command("WAIT", 2, 5_000)).toBe(2);
+  await sentinel.cutReplication();
+  await first.command("SET", "after", "value");
+  expect(await first.command("WAIT", 1, 100)).toBe(0);
+  const second = await sentinel.killMaster();
+  expect(await second.command("MGET", "before", "after")).toEqual(["value", null]);
+  const [other] = await sentinel.replicas();
+  await sentinel.follows(other!);
+});
+
 redisTest("a cluster moves a slot with the keys in it", async (context) => {
   const cluster = await startRedisCluster(context, { masters: 3, replicas: 3 });
   const keys = Array.from({ length: 250 }, (_none, index) => `{room}:${index}`);
