@@ -3,6 +3,7 @@
  */
 
 import { availableParallelism } from "node:os";
+import { shownAddress } from "./store/redis/address.ts";
 
 export const settings = {
   PORT: {
@@ -40,8 +41,12 @@ export const settings = {
   },
   HOLDFAST_STORE: {
     fallback: "sqlite:data/holdfast.db",
-    allowed: "`sqlite:FILE` or `memory:`",
-    meaning: "Where sessions and streams live. With `memory:` they live as long as the process.",
+    allowed:
+      "`sqlite:FILE`, `redis://HOST`, `redis+sentinel://HOST,HOST/NAME`, `redis+cluster://HOST,HOST` " +
+      "or `memory:`",
+    meaning:
+      "Where sessions and streams live. SQLite serves the processes of one machine, Redis those of any " +
+      "number of machines ([REDIS.md](REDIS.md)). With `memory:` they live as long as the process.",
   },
   HOLDFAST_CHAT_DATABASE: {
     fallback: "data/chat.db",
@@ -132,7 +137,7 @@ export function readConfiguration(
     const text = environment[name] || settings[name].fallback;
     const value = accept(text);
     if (value !== undefined) return value;
-    problems.push(`${name} is ${JSON.stringify(text)}; allowed is ${settings[name].allowed}.`);
+    problems.push(`${name} is ${JSON.stringify(shownAddress(text))}; allowed is ${settings[name].allowed}.`);
     // The fallback stands in until the error below is thrown, so that the remaining values are looked at too.
     return accept(settings[name].fallback) as T;
   }
@@ -154,7 +159,7 @@ export function readConfiguration(
       read("HOLDFAST_INTERNAL_PORT", (text) => (text === "" ? null : wholeNumber(0, 65_535)(text))) ??
       undefined,
     internalHost: read("HOLDFAST_INTERNAL_HOST", hostName),
-    store: read("HOLDFAST_STORE", (text) => (/^(sqlite:.+|memory:)$/.test(text) ? text : undefined)),
+    store: read("HOLDFAST_STORE", (text) => (storeAddress.test(text) ? text : undefined)),
     chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
     node:
       read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9_]{3})?$/.test(text) ? text : undefined)) || undefined,
@@ -189,6 +194,9 @@ function wholeNumber(least: number, most: number): (text: string) => number | un
 }
 
 const hourMs = 3_600_000;
+
+/** What stands behind the scheme is refused by the store itself, by name, when it is opened. */
+const storeAddress = /^(sqlite:.+|memory:|rediss?(\+sentinel|\+cluster)?:\/\/.+)$/;
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 

@@ -11,6 +11,7 @@ import { type Configuration, ConfigurationError, readConfiguration } from "./con
 import { InternalPort, type InternalPortOptions } from "./http/internal-port.ts";
 import { contentType as metricsType } from "./metrics/registry.ts";
 import { ServingProcess } from "./serve.ts";
+import { shownAddress } from "./store/redis/address.ts";
 
 const configuration = configurationOrExit();
 const log = pino(
@@ -104,8 +105,8 @@ async function openInternalPort(options: Omit<InternalPortOptions, "metricsType"
 }
 
 function announce(port: number): void {
-  const { host, store, workers } = configuration;
-  log.info({ port, host, store, workers }, "listening");
+  const { host, workers } = configuration;
+  log.info({ port, host, store: shownAddress(configuration.store), workers }, "listening");
   process.stdout.write(`Holdfast is at ${urlOf(host, port)}\n`);
 }
 
@@ -143,7 +144,9 @@ function configurationOrExit(): Configuration {
 }
 
 function exitWithoutStore(error: unknown): never {
-  return exitOnStart(`HOLDFAST_STORE=${configuration.store} cannot be opened: ${messageOf(error)}`);
+  return exitOnStart(
+    `HOLDFAST_STORE=${shownAddress(configuration.store)} cannot be opened: ${messageOf(error)}`,
+  );
 }
 
 /** What stopped the start, and what to do about it. */

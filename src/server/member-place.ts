@@ -14,7 +14,7 @@ export function placeOf(membership: Membership, says: ClientPosition | undefined
   const isOlder =
     known?.epoch === base.epoch
       ? known.offset < base.offset
-      : known?.epoch !== head.epoch && base.epoch === head.epoch;
+      : known?.epoch !== head.epoch && membership.base.epoch === head.epoch;
   const position = isOlder ? undefined : known;
   return {
     head,

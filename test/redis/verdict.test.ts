@@ -38,7 +38,7 @@ test("what is shown again behind a reset is no fault, and is counted", () => {
   expect([verdict.covered, verdict.repeated]).toEqual([0, 1]);
 });
 
-test("a log that goes on in another history is whole; one that goes back has lost what it goes back over", () => {
+test("a log that goes on in another history is whole; one that goes back has lost something", () => {
   const onward = [...ledger(3), ...ledger(5, "f").slice(6)];
   expect(verdictOf(onward, [traveller("a", "1 2 3 4 5")]).faults).toEqual(noFaults);
   expect(verdictOf(onward, [traveller("a", "1 2 3 reset 4 5")]).faults).toEqual(noFaults);
