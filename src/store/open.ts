@@ -49,7 +49,7 @@ function withoutPassword(address: string): string {
   return address.replace(/\/\/[^/]*@/, "//...@");
 }
 
-function parseAddress(address: string): { engine: string; place: string; settings: string } {
+export function parseAddress(address: string): { engine: string; place: string; settings: string } {
   const [, engine = "", place = "", settings = ""] = /^([a-z]+):([^?]*)(?:\?(.*))?$/s.exec(address) ?? [];
   return { engine, place, settings };
 }
