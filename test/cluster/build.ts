@@ -1,8 +1,11 @@
-/** A second build of Holdfast: a copy of the sources that a test may change. */
+/**
+ * A second build of Holdfast: a copy of the sources, and of the programs that run them, for a test to change.
+ */
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type * as Client from "holdfast/client";
 import { expect } from "vitest";
 import { programPath } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
@@ -16,7 +19,10 @@ export class Build {
   constructor(owner: Owner) {
     this.folder = mkdtempSync(join(tmpdir(), "holdfast-build-"));
     owner.onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }));
-    cpSync(join(root, "src"), join(this.folder, "src"), { recursive: true });
+    // The copies find "holdfast" in the folder that they are in, and so each other.
+    for (const part of ["src", "test/cluster", "test/harness"]) {
+      cpSync(join(root, part), join(this.folder, part), { recursive: true });
+    }
     cpSync(join(root, "package.json"), join(this.folder, "package.json"));
     symlinkSync(join(root, "node_modules"), join(this.folder, "node_modules"));
   }
@@ -28,5 +34,10 @@ export class Build {
     expect(text).toContain(from);
     writeFileSync(file, text.replace(from, to));
     return () => writeFileSync(file, text);
+  }
+
+  /** Its `holdfast/client`. */
+  async client(): Promise<typeof Client> {
+    return (await import(join(this.folder, "src/client/index.ts"))) as typeof Client;
   }
 }
