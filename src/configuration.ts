@@ -57,8 +57,9 @@ export const settings = {
     fallback: "",
     allowed: "three characters out of A-Z, a-z, 0-9 and _, or nothing",
     meaning:
-      "Name of this process, the prefix of its connection ids; load balancers route by it. " +
-      "Empty: drawn at start.",
+      "Name of this process, or of this primary and its workers; the prefix of connection ids, by which " +
+      "load balancers route. Of two on one store each needs its own, else the second does not start. " +
+      "Empty: drawn at start among those that are free; drawn names begin with _.",
   },
   HOLDFAST_RETENTION_HOURS: {
     fallback: "720",

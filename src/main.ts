@@ -1,7 +1,6 @@
 /** Reads the environment and becomes a single process, a primary with workers, or one of those workers. */
 
 import cluster from "node:cluster";
-import { randomBytes } from "node:crypto";
 import pino from "pino";
 import { Primary } from "./cluster/primary.ts";
 import { WorkerFailed } from "./cluster/worker-pool.ts";
@@ -10,8 +9,10 @@ import { joinCluster, notifyEnding, notifyReady } from "./cluster/worker.ts";
 import { type Configuration, ConfigurationError, readConfiguration } from "./configuration.ts";
 import { InternalPort, type InternalPortOptions } from "./http/internal-port.ts";
 import { contentType as metricsType } from "./metrics/registry.ts";
+import { errorCatalogue } from "./protocol/errors.ts";
 import { ServingProcess } from "./serve.ts";
 import { shownAddress } from "./store/redis/address.ts";
+import { claimAnyNodeName, claimNodeName, isNodeInUse } from "./store/node-name.ts";
 
 const configuration = configurationOrExit();
 const log = pino(
@@ -20,7 +21,8 @@ const log = pino(
 );
 
 async function runAlone(): Promise<void> {
-  const serving = new ServingProcess(configuration, log, { isWorker: false });
+  const node = await claimedNodeOrExit();
+  const serving = new ServingProcess({ ...configuration, node }, log, { isWorker: false });
   endOnSignal((signal) => serving.end(signal));
   await openInternalPort({
     readiness: () => serving.readiness,
@@ -53,13 +55,14 @@ async function runWorker(): Promise<void> {
 }
 
 async function runPrimary(workers: number): Promise<void> {
-  const { host, port, node, drainLeadMs, shutdownTimeoutMs } = configuration;
+  const { host, port, drainLeadMs, shutdownTimeoutMs } = configuration;
+  const node = await claimedNodeOrExit();
   const primary = new Primary({
     workers,
     host,
     port,
     // One machine is one place to route to; inside it the primary knows where each connection lives.
-    environment: { HOLDFAST_NODE: node ?? randomBytes(3).toString("hex").slice(0, 3) },
+    environment: { HOLDFAST_NODE: node },
     log,
     readyTimeoutMs: workerReadyTimeoutMs,
     drainTimeoutMs: drainLeadMs + shutdownTimeoutMs + workerGraceMs,
@@ -140,6 +143,23 @@ function configurationOrExit(): Configuration {
     return exitOnStart(
       ["Holdfast did not start:", ...error.problems, "See docs/CONFIGURATION.md."].join("\n  "),
     );
+  }
+}
+
+/**
+ * Before anything else is started or opened: of two trees with one name the second never comes to be. The
+ * claim ends with the process, so that the name stays taken while clients are let go.
+ */
+async function claimedNodeOrExit(): Promise<string> {
+  const { node, store } = configuration;
+  try {
+    if (node === undefined) return (await claimAnyNodeName(store)).name;
+    await claimNodeName(store, node);
+    return node;
+  } catch (error) {
+    if (!isNodeInUse(error)) return exitWithoutStore(error);
+    const { fix } = errorCatalogue.node_in_use;
+    return exitOnStart(`HOLDFAST_NODE=${node ?? ""}: ${messageOf(error)} ${fix}`);
   }
 }
 

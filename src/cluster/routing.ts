@@ -39,12 +39,15 @@ export class Routing {
 
   #showOpenWorkersTo(socket: Socket): void {
     const { on } = socket;
+    let isFirst = true;
+    const take = (chunk: Buffer, listener: (chunk: Buffer) => void) => {
+      const give = () => this.#choosing(() => listener(chunk));
+      if (isFirst) handOver(socket, chunk, give);
+      else give();
+      isFirst = false;
+    };
     const route = (event: string, listener: (...args: unknown[]) => void) =>
-      on.call(
-        socket,
-        event,
-        event === "data" ? (chunk: Buffer) => this.#choosing(() => listener(chunk)) : listener,
-      );
+      on.call(socket, event, event === "data" ? (chunk: Buffer) => take(chunk, listener) : listener);
     socket.on = route as typeof socket.on;
   }
 
@@ -68,3 +71,24 @@ export class Routing {
     }
   }
 }
+
+/**
+ * Until the worker has said that it has the connection, the primary's end of it would go on reading, and what
+ * it read nobody would see. The first message after the handshake of a WebSocket was lost so, and its client
+ * waited until the server gave it up after 45 s.
+ */
+function handOver(socket: Socket, head: Buffer, give: () => void): void {
+  const { _handle: handle } = socket as unknown as { readonly _handle: Handle | null };
+  give();
+  // With a body sticky keeps the connection, and passes on what it reads.
+  if (!mayHaveBody.test(headerOf(head))) handle?.readStop();
+}
+
+function headerOf(chunk: Buffer): string {
+  return chunk.subarray(0, chunk.indexOf("\r\n\r\n")).toString("latin1");
+}
+
+/** As `@socket.io/sticky` decides it. */
+const mayHaveBody = /content-length:|transfer-encoding:/i;
+
+type Handle = { readStop(): void };

@@ -111,6 +111,11 @@ export const errorCatalogue = {
     retryable: true,
     fix: "End all older processes, then start this version, which migrates the store; that cannot be rolled.",
   },
+  node_in_use: {
+    message: "Another process has this node name on the same store.",
+    retryable: true,
+    fix: "Give each process tree its own HOLDFAST_NODE, or none to have one drawn; or end the other first.",
+  },
   // What a resume can end with.
   unknown_session: {
     message: "The session is unknown or its life is over.",

@@ -63,7 +63,7 @@ export function durabilityOf(address: string): Durability {
   return address.startsWith("sqlite:") ? "fsynced" : "memory";
 }
 
-function parseAddress(address: string): { engine: string; place: string; settings: string } {
+export function parseAddress(address: string): { engine: string; place: string; settings: string } {
   const [, engine = "", place = "", settings = ""] = /^([a-z]+):([^?]*)(?:\?(.*))?$/s.exec(address) ?? [];
   return { engine, place, settings };
 }

@@ -48,6 +48,24 @@ export function openAlone(file: string): Database {
   }
 }
 
+/**
+ * Opens a file that is only there to be locked, and stays empty: the transaction is never ended. Closing it,
+ * or the end of the process, lets the lock go.
+ *
+ * @throws SQLite's "busy" when another connection has had the lock for `busyTimeoutMs`.
+ */
+export function openLocked(file: string, options: { readonly busyTimeoutMs: number }): Database {
+  const database = new DatabaseClass(file, { timeout: options.busyTimeoutMs });
+  try {
+    // A journal of its own would be a second file to no purpose.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
 /** Prepares a statement whose rows come as arrays, which is cheaper than objects. */
 export function prepare(database: Database, text: string): Statement {
   const statement = database.prepare(text);

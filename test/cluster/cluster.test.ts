@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Chance } from "../guarantees/seed.ts";
 import { until } from "../harness/until.ts";
 import { Crowd } from "./crowd.ts";
-import { startTree, type Tree } from "./tree.ts";
+import { startTree } from "./tree.ts";
 
 const workers = 4;
 
@@ -98,30 +98,6 @@ test("G1 G2 SIGKILL of the primary ends its workers, and a restart goes on with 
   await crowd.settle();
   expect(crowd.verdict()).toEqual({ lost: 0, duplicated: 0, reordered: 0 });
   expect(crowd.acknowledged).toBe(crowd.emitted);
-});
-
-test("G1 G2 two trees on one file, an old one and its successor", { timeout: 120_000 }, async (context) => {
-  const old = await startTree(context, { kind: "Holdfast", workers: 2, node: "old" });
-  const { file } = old;
-  const successor = await startTree(context, { kind: "Holdfast", workers: 2, node: "new", file });
-  const gather = (tree: Tree) =>
-    Crowd.gather(context, { kind: "Holdfast", url: tree.url, clients: 20, roomSize: 20, rate: 50 });
-  const [left, right] = [await gather(old), await gather(successor)];
-  left.talk();
-  right.talk();
-  await until(() => left.acknowledged > 50 && right.acknowledged > 50, { what: "both to talk" });
-  // The two crowds sit in rooms of one name: what is said in one tree is shown in the other.
-  await left.settle();
-  await right.settle();
-  const said = left.acknowledged + right.acknowledged;
-  for (const { shown } of [...left.members, ...right.members]) {
-    await until(() => shown.length === said, {
-      what: "all of both trees",
-      state: () => `${shown.length} of ${said}`,
-    });
-  }
-  expect(new Set(left.members.map(({ shown }) => shown.join())).size).toBe(1);
-  expect(right.members[0]?.shown).toEqual(left.members[0]?.shown);
 });
 
 function isAlive(pid: number): boolean {

@@ -3,7 +3,7 @@
  * shown: every member of a room is to be shown every message of it, once, in one order for all.
  */
 
-import type { Socket } from "socket.io-client";
+import type { ManagerOptions, Socket, SocketOptions } from "socket.io-client";
 import type { Owner } from "../harness/owner.ts";
 import type { Kind } from "../harness/server.ts";
 import { until } from "../harness/until.ts";
@@ -15,7 +15,13 @@ export type CrowdOptions = {
   readonly roomSize: number;
   /** Messages a second, of all clients together. */
   readonly rate: number;
+  /** Makes every tenth message so much longer. */
+  readonly longer?: number;
+  /** The client that a member is, by its number; the one of `kind` by default. */
+  readonly connect?: (number: number) => Connect;
 };
+
+type Connect = (url: string, options: Partial<ManagerOptions & SocketOptions>) => Socket;
 
 type Member = {
   readonly number: number;
@@ -42,7 +48,8 @@ export class Crowd {
       const room = `room ${Math.floor(number / options.roomSize)}`;
       // A third of them polls, a third begins with polling, as browsers do.
       const transports = [["polling"], ["polling", "websocket"], ["websocket"]][number % 3] as string[];
-      const socket = io(options.url, { forceNew: true, transports, auth: { room } });
+      const connect = options.connect?.(number) ?? io;
+      const socket = connect(options.url, { forceNew: true, transports, auth: { room } });
       const member: Member = { number, room, socket, shown: [], connectedAt: [], told: 0 };
       socket.on("connect", () => member.connectedAt.push(performance.now()));
       socket.on("said", (id: string) => member.shown.push(id));
@@ -137,7 +144,10 @@ export class Crowd {
   }
 
   #say(member: Member): void {
-    const id = `${member.number}.${(member.told += 1)}`;
+    const { longer = 0 } = this.#options;
+    member.told += 1;
+    const tail = member.told % 10 === 0 && longer > 0 ? `.${"x".repeat(longer)}` : "";
+    const id = `${member.number}.${member.told}${tail}`;
     this.#emitted += 1;
     member.socket.emit("say", id, () => {
       const ids = this.#acknowledged.get(member.room) ?? [];

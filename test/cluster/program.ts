@@ -49,7 +49,7 @@ async function runWorker(): Promise<void> {
     delivery: { store: `sqlite:${options.file}`, node: process.env["HOLDFAST_TEST_NODE"] ?? "tst" },
   });
   attach(io as never);
-  joinCluster(io, () => void io.delivery.close().then(() => process.exit(0)));
+  joinCluster(io, () => void io.delivery.close(options.drain).then(() => process.exit(0)));
   await io.delivery.ready;
   notifyReady();
 }
@@ -77,6 +77,8 @@ function attach(io: StockServer): void {
       io.to(room ?? "").emit("said", id);
       done(id);
     });
+    // Which build this is.
+    socket.on("build", (done: (url: string) => void) => done(import.meta.resolve("holdfast")));
     socket.on("where", (done: (pid: number) => void) => done(process.pid));
     socket.on("whisper", (id: string) => io.to(room ?? "").volatile.emit("whispered", id));
     socket.on("count", async (done: (count: number) => void) => done((await io.fetchSockets()).length));

@@ -1,13 +1,12 @@
 /** Two builds of Holdfast, one after the other: what is on the disk changes, and the workers are rolled. */
 
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { programPath, startChild } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
+import { Build } from "./build.ts";
 import { Chatter } from "./chatter.ts";
 import { type HoldfastProcess, startHoldfast, workerCount } from "./holdfast-process.ts";
 
@@ -81,28 +80,6 @@ test("nothing to roll: nobody answers, no port is named, there are no workers", 
   expect((await fetch(`${single.internalUrl}/readyz`)).status).toBe(200);
   expect((await single.scrape()).of("holdfast_connections", "websocket")).toBe(0);
 });
-
-/** A copy of the sources that may be changed under a running process. */
-class Build {
-  readonly folder: string;
-
-  constructor(owner: Owner) {
-    this.folder = mkdtempSync(join(tmpdir(), "holdfast-build-"));
-    owner.onTestFinished(() => rmSync(this.folder, { recursive: true, force: true }));
-    cpSync(join(root, "src"), join(this.folder, "src"), { recursive: true });
-    cpSync(join(root, "package.json"), join(this.folder, "package.json"));
-    symlinkSync(join(root, "node_modules"), join(this.folder, "node_modules"));
-  }
-
-  /** Replaces a text that has to be there. Returns what takes the change back. */
-  change(path: string, from: string, to: string): () => void {
-    const file = join(this.folder, path);
-    const text = readFileSync(file, "utf8");
-    expect(text).toContain(from);
-    writeFileSync(file, text.replace(from, to));
-    return () => writeFileSync(file, text);
-  }
-}
 
 /** Two who talk; each call has both say something, and checks that both were shown everything, in order. */
 async function startTalk(owner: Owner, holdfast: HoldfastProcess): Promise<() => Promise<void>> {

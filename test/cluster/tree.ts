@@ -15,6 +15,8 @@ export type TreeOptions = {
   readonly port?: number;
   /** Three characters; connection ids begin with them. */
   readonly node?: string;
+  /** Clients that a worker lets go together, and the pause between; Holdfast's defaults without. */
+  readonly drain?: { readonly batchSize: number; readonly batchIntervalMs: number };
 };
 
 export type WorkerState = { readonly pid: number; readonly state: "starting" | "ready" | "leaving" };
@@ -26,13 +28,15 @@ export function newStoreFile(owner: Owner): string {
   return join(folder, "store.db");
 }
 
+/** Runs the sources in `folder`, by default those of this repository. */
 export async function startTree(
   owner: Owner,
   options: Omit<TreeOptions, "file"> & { readonly file?: string },
+  folder: string = programPath("../..", import.meta.url),
 ): Promise<Tree> {
   const file = options.file ?? newStoreFile(owner);
   const child = startChild(owner, {
-    program: programPath("./program.ts", import.meta.url),
+    program: join(folder, "test/cluster/program.ts"),
     args: [JSON.stringify({ ...options, file } satisfies TreeOptions)],
     deadlineMs: 120_000,
   });
@@ -81,6 +85,12 @@ export class Tree {
       },
       { what: "another worker in the place of the killed one", deadlineMs: 30_000 },
     );
+  }
+
+  /** Lets all clients go and ends the workers, then the primary. */
+  async end(): Promise<void> {
+    await this.child.ask("end", {}, 60_000);
+    await this.child.kill("SIGTERM");
   }
 
   /** The same tree again, on the same port, after its primary has ended. */
