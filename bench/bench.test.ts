@@ -1,8 +1,8 @@
 /** The benchmark runs, in seconds and with tiny numbers: whether it works, never how fast anything is. */
 
 import { expect, test } from "vitest";
-import { systemProgram } from "../scripts/system-packages.mjs";
 import { programPath, startChild } from "../test/harness/child.ts";
+import { redisPath } from "../test/harness/redis-program.ts";
 import { compare, type Comparison, median } from "./comparison.ts";
 import { rows } from "./rows.ts";
 
@@ -18,7 +18,7 @@ test("every row runs on both sides and prints comparisons as JSON lines", { time
   const lines = bench.stdout.trim().split("\n");
   const comparisons = lines.map((line) => JSON.parse(line) as Comparison);
   for (const { name, setups } of rows) {
-    if (setups?.ours.redis !== undefined && systemProgram("redis-server") === undefined) {
+    if (setups?.ours.redis !== undefined && redisPath === undefined) {
       expect(bench.stderr).toContain(`skipped: ${name}: needs redis-server`);
       continue;
     }

@@ -5,8 +5,8 @@
  */
 
 import { parseArgs } from "node:util";
-import { installCommand, systemProgram } from "../scripts/system-packages.mjs";
 import { Scope } from "../test/harness/owner.ts";
+import { redisPath, redisWanted } from "../test/harness/redis-program.ts";
 import { type Comparison, compare } from "./comparison.ts";
 import type { Figures, Row, Side, Size } from "./row.ts";
 import { fullSize, rows, tinySize } from "./rows.ts";
@@ -25,7 +25,6 @@ if (!Number.isInteger(rounds) || rounds < 1)
 if (chosen.length === 0)
   fail(`no row is called ${name}; there are: ${rows.map((row) => row.name).join("; ")}`);
 
-const redisPackage = "redis-server";
 const scope = new Scope();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void scope.end().finally(() => process.exit(130)));
@@ -33,8 +32,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 try {
   if (onCore(0).length === 0) progress("not pinned to cores: taskset, or a second core, is missing");
   for (const row of chosen) {
-    if (row.setups?.ours.redis !== undefined && systemProgram(redisPackage) === undefined) {
-      progress(`skipped: ${row.name}: needs ${redisPackage}; as root: ${installCommand([redisPackage])}`);
+    if (row.setups?.ours.redis !== undefined && redisPath === undefined) {
+      progress(`skipped: ${row.name}: needs ${redisWanted}`);
       continue;
     }
     for (const comparison of await measure(row, values.tiny ? tinySize : fullSize)) {

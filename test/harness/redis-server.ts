@@ -8,7 +8,7 @@ import { type Child, type Exit, startChild } from "./child.ts";
 import { freePort } from "./free-port.ts";
 import type { Owner } from "./owner.ts";
 import { parseInfo, RedisConnection } from "./redis-connection.ts";
-import { redisProgram } from "./redis-test.ts";
+import { redisProgram } from "./redis-program.ts";
 import { until } from "./until.ts";
 
 /**
