@@ -7,7 +7,7 @@ import { compare, type Comparison, median } from "./comparison.ts";
 import { rows } from "./rows.ts";
 
 const program = programPath("./main.ts", import.meta.url);
-/** Some forty processes one after the other: half a minute on a machine that has nothing else to do. */
+/** Some hundred processes, trial after trial, on a machine that may be busy with other tests as well. */
 const timeout = 240_000;
 const deadlineMs = timeout - 10_000;
 
