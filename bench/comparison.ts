@@ -1,12 +1,12 @@
 /** From the figures of several rounds to one line: medians, and the median of the ratios of each round. */
 
-import type { Figure } from "./rows.ts";
+import type { Figure, Figures } from "./row.ts";
 
 /** Compares round by round: neighbours in time have seen the same machine. */
 export function compare(
-  name: string,
-  ours: readonly Readonly<Record<string, Figure>>[],
-  control: readonly Readonly<Record<string, Figure>>[],
+  { name, durability }: { readonly name: string; readonly durability: string },
+  ours: readonly Figures[],
+  control: readonly Figures[],
 ): readonly Comparison[] {
   const [first = {}] = ours;
   return Object.entries(first).map(([what, { unit, better }]) => {
@@ -21,10 +21,12 @@ export function compare(
       ratio: rounded(median(ratios)),
       unit,
       better,
-      durability: "fsynced",
+      durability,
       rounds: ours.length,
       min: rounded(Math.min(...ratios)),
       max: rounded(Math.max(...ratios)),
+      oursRange: rangeOf(our),
+      controlRange: rangeOf(stock),
     };
   });
 }
@@ -37,6 +39,10 @@ export function median(values: readonly number[]): number {
   return ((lower ?? Number.NaN) + (upper ?? Number.NaN)) / 2;
 }
 
+function rangeOf(values: readonly number[]): readonly [number, number] {
+  return [rounded(Math.min(...values)), rounded(Math.max(...values))];
+}
+
 function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }
@@ -45,15 +51,19 @@ function rounded(value: number): number {
 
 export type Comparison = {
   readonly name: string;
-  /** Medians of Holdfast and of stock Socket.IO. */
+  /** Medians of Holdfast and of its control, which is stock Socket.IO where the name says nothing else. */
   readonly ours: number;
   readonly control: number;
   /** Median of `ours / control` of each round; `min` and `max` are those of the rounds. */
   readonly ratio: number;
   readonly unit: string;
   readonly better: Figure["better"];
+  /** Of Holdfast's receipts; stock gives none. */
   readonly durability: string;
   readonly rounds: number;
   readonly min: number;
   readonly max: number;
+  /** Least and most of the rounds on either side. */
+  readonly oursRange: readonly [number, number];
+  readonly controlRange: readonly [number, number];
 };

@@ -1,15 +1,16 @@
 /**
- * `npm run bench -- [NAME] [--rounds N] [--tiny]`: Holdfast against stock Socket.IO, in turns, in one run.
+ * `npm run bench -- [NAME] [--rounds N] [--tiny]`: Holdfast against its controls, in turns, in one run.
  * The row called NAME is measured, or else those whose name contains it; results go to standard output as
  * JSON lines, progress to standard error.
  */
 
 import { parseArgs } from "node:util";
 import { Scope } from "../test/harness/owner.ts";
+import { redisPath, redisWanted } from "../test/harness/redis-program.ts";
 import { type Comparison, compare } from "./comparison.ts";
-import { type Figure, fullSize, type Row, rows, type Size, tinySize } from "./rows.ts";
+import type { Figures, Row, Side, Size } from "./row.ts";
+import { fullSize, rows, tinySize } from "./rows.ts";
 import { onCore, runTrial } from "./trial.ts";
-import type { Kind } from "./wire-client.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,6 +32,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 try {
   if (onCore(0).length === 0) progress("not pinned to cores: taskset, or a second core, is missing");
   for (const row of chosen) {
+    if (row.setups?.ours.redis !== undefined && redisPath === undefined) {
+      progress(`skipped: ${row.name}: needs ${redisWanted}`);
+      continue;
+    }
     for (const comparison of await measure(row, values.tiny ? tinySize : fullSize)) {
       process.stdout.write(`${JSON.stringify(comparison)}\n`);
     }
@@ -40,26 +45,28 @@ try {
 }
 
 /**
- * Stock and Holdfast take turns, and who goes first changes, so that a slow minute of the machine hits both.
+ * Both sides take turns, and who goes first changes, so that a slow minute of the machine hits both.
  */
 async function measure(row: Row, size: Size): Promise<readonly Comparison[]> {
-  const measured: Record<Kind, Readonly<Record<string, Figure>>[]> = { stock: [], holdfast: [] };
+  const { name: rowName, setups = { ours: { kind: "holdfast" }, control: { kind: "stock" } } } = row;
+  const measured: Record<Side, Figures[]> = { ours: [], control: [] };
   for (let round = 0; round < rounds; round += 1) {
-    const order: Kind[] = round % 2 === 0 ? ["stock", "holdfast"] : ["holdfast", "stock"];
-    for (const kind of order) {
-      const figures = await runTrial(scope, kind, row.workers, async (trial) => {
+    const order: Side[] = round % 2 === 0 ? ["control", "ours"] : ["ours", "control"];
+    for (const side of order) {
+      const figures = await runTrial(scope, setups[side], async (trial) => {
         const result = await row.run(trial, size);
         await trial.end();
         return result;
       });
-      measured[kind].push(figures);
-      progress(`${row.name}, round ${round + 1} of ${rounds}, ${kind}: ${textOf(figures)}`);
+      measured[side].push(figures);
+      progress(`${rowName}, round ${round + 1} of ${rounds}, ${side}: ${textOf(figures)}`);
     }
   }
-  return compare(row.name, measured.holdfast, measured.stock);
+  const durability = setups.ours.redis ?? "fsynced";
+  return compare({ name: rowName, durability }, measured.ours, measured.control);
 }
 
-function textOf(figures: Readonly<Record<string, Figure>>): string {
+function textOf(figures: Figures): string {
   const texts = Object.entries(figures).map(
     ([what, { value, unit }]) => `${what} ${value.toPrecision(4)} ${unit}`,
   );

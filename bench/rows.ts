@@ -1,8 +1,10 @@
-/** What is measured: each row runs one trial, the same for both kinds, and returns its figures. */
+/** What is measured: each row runs one trial, the same for both sides, and returns its figures. */
 
 import { setTimeout as pause } from "node:timers/promises";
 import { until } from "../test/harness/until.ts";
-import type { Counters, Latencies } from "./load-program.ts";
+import type { Counters } from "./load-program.ts";
+import { redisRows } from "./redis-rows.ts";
+import { figure, type Row, type Size, timedPublish } from "./row.ts";
 import type { Workers } from "./server-program.ts";
 import type { Counted, Trial } from "./trial.ts";
 
@@ -55,27 +57,16 @@ export const rows: readonly Row[] = [
       return { "RSS per connection": figure(kibibytes, "KiB", "lower") };
     },
   },
-  timedPublish("one publish to a room of 10, 50 events/s", undefined),
-  timedPublish("one publish in another worker, 50 events/s", "with hints"),
-  timedPublish("one publish in another worker, 50 events/s, no hints", "without hints"),
+  { name: "one publish to a room of 10, 50 events/s", run: timedPublish },
+  toAnotherWorker("one publish in another worker, 50 events/s", "with hints"),
+  toAnotherWorker("one publish in another worker, 50 events/s, no hints", "without hints"),
+  ...redisRows,
 ];
 
-/** From the client that asks for a publish to each of ten members, who may be at another worker. */
-function timedPublish(name: string, workers: Workers | undefined): Row {
-  return {
-    name,
-    ...(workers === undefined ? {} : { workers }),
-    run: async (trial, size) => {
-      await trial.load("timedPublishes", { members: 10, perSecond: 50 });
-      await trial.joined(11);
-      await trial.load("startTimed");
-      await pause(size.warmUpMs + size.forMs);
-      const some = async () => (await trial.load<Latencies>("latencies")).count > 0;
-      await until(some, { deadlineMs: 10_000, what: "a publish to arrive" });
-      const { p50Ms, p99Ms } = await trial.load<Latencies>("latencies");
-      return { p50: figure(p50Ms, "ms", "lower"), p99: figure(p99Ms, "ms", "lower") };
-    },
-  };
+/** From a client of one worker to clients of the other. */
+function toAnotherWorker(name: string, workers: Workers): Row {
+  const setups = { ours: { kind: "holdfast", workers }, control: { kind: "stock", workers } } as const;
+  return { name, setups, run: timedPublish };
 }
 
 /** The server publishes; `window` entries are always on their way, from `emit` to the last member. */
@@ -135,22 +126,3 @@ function cpuPerDelivery({ serverCpuMicros, delivered }: Counted): number {
 function loadShare({ loadCpuMicros, seconds }: Counted): number {
   return loadCpuMicros / 1e6 / seconds;
 }
-
-function figure(value: number, unit: string, better: Figure["better"]): Figure {
-  return { value, unit, better };
-}
-
-// --- types ---
-
-export type Size = { readonly warmUpMs: number; readonly forMs: number; readonly share: number };
-export type Figure = {
-  readonly value: number;
-  readonly unit: string;
-  readonly better: "higher" | "lower";
-};
-export type Row = {
-  readonly name: string;
-  /** Two workers instead of one process. */
-  readonly workers?: Workers;
-  readonly run: (trial: Trial, size: Size) => Promise<Readonly<Record<string, Figure>>>;
-};

@@ -7,19 +7,19 @@ import { runInNewContext } from "node:vm";
 import { Server as DurableServer } from "holdfast";
 import { Server as StockServer, type ServerOptions } from "socket.io";
 import { answerParent, tellParent } from "../test/harness/parent.ts";
+import { PublishLoop } from "./publish-loop.ts";
+import { streamsAdapter } from "./streams-adapter.ts";
 import { entryMark, type Kind } from "./wire-client.ts";
 
 const options = JSON.parse(process.argv[2] ?? "{}") as ServerInput;
 const http = createServer();
 // Pings would be load of their own; connections last for seconds here, so neither side sends any.
 const settings: Partial<ServerOptions> = { pingInterval: 300_000, pingTimeout: 300_000, serveClient: false };
-const io =
+const durable =
   options.kind === "stock"
-    ? new StockServer(http, settings)
-    : (new DurableServer(http, {
-        ...settings,
-        delivery: { store: options.store },
-      }) as unknown as StockServer);
+    ? undefined
+    : new DurableServer(http, { ...settings, delivery: { store: options.store } });
+const io = durable === undefined ? await stockServer() : (durable as unknown as StockServer);
 
 let joined = 0;
 io.on("connection", async (socket) => {
@@ -32,6 +32,7 @@ io.on("connection", async (socket) => {
 
 /** Some 130 characters with its name and id: a line of chat. */
 const padding = `${"x".repeat(99)}${entryMark}`;
+const loop = new PublishLoop(publishTo);
 const collectGarbage = garbageCollector();
 let issued = 0;
 let completed = 0;
@@ -46,6 +47,24 @@ function publishWindow(): void {
 function publish(): void {
   issued += 1;
   io.to("room").emit("entry", { id: issued, text: padding });
+}
+
+/** One that fails ends the process, and the trial with it. */
+function publishTo(room: string): void {
+  issued += 1;
+  const entry = { id: issued, text: padding };
+  if (durable === undefined) io.to(room).emit("entry", entry);
+  else void durable.to(room).publish("entry", entry).then(noteStored);
+}
+
+function noteStored(): void {
+  loop.noteStored();
+}
+
+/** It stores nothing, and with a Redis it reaches other processes through the adapter. */
+async function stockServer(): Promise<StockServer> {
+  if (!options.store.startsWith("redis:")) return new StockServer(http, settings);
+  return new StockServer(http, { ...settings, adapter: await streamsAdapter(options.store, noteStored) });
 }
 
 const credits = createCreditServer((socket) => {
@@ -64,7 +83,7 @@ answerParent({
   usage: ({ collect }: { collect: boolean }): Usage => {
     if (collect) for (let pass = 0; pass < 3; pass += 1) collectGarbage();
     const { user, system } = process.cpuUsage();
-    return { cpuMicros: user + system, rssBytes: process.memoryUsage.rss(), issued };
+    return { cpuMicros: user + system, rssBytes: process.memoryUsage.rss(), issued, stored: loop.stored };
   },
   publish: (input: PublishInput) => {
     clearInterval(pace);
@@ -72,9 +91,11 @@ answerParent({
     if (input.perSecond !== undefined) pace = setInterval(publish, 1_000 / input.perSecond);
     publishWindow();
   },
+  keepPublishing: ({ window: underWay }: { window: number }) => loop.keep(underWay),
   /** An orderly exit, in which a profiler that the process was started with writes its file. */
   exit: () => process.exit(0),
 });
+await durable?.delivery.ready;
 credits.listen(0, "127.0.0.1", () => {
   http.listen(0, "127.0.0.1", () => {
     const port = (http.address() as AddressInfo).port;
@@ -92,7 +113,12 @@ function garbageCollector(): () => void {
 
 // --- types ---
 
-export type ServerInput = { readonly kind: Kind; readonly store: string; readonly workers?: Workers };
+export type ServerInput = {
+  readonly kind: Kind;
+  /** Of Holdfast; for stock the address of a Redis stands for its adapter. */
+  readonly store: string;
+  readonly workers?: Workers;
+};
 /** Two worker processes instead of one; told of each other's commits, or left to find them by looking. */
 export type Workers = "with hints" | "without hints";
 export type Ready = {
@@ -101,6 +127,12 @@ export type Ready = {
   readonly publisherPort?: number;
   readonly creditPort: number;
 };
-export type Usage = { readonly cpuMicros: number; readonly rssBytes: number; readonly issued: number };
+export type Usage = {
+  readonly cpuMicros: number;
+  readonly rssBytes: number;
+  readonly issued: number;
+  /** Publishes of the loop that have been stored. */
+  readonly stored: number;
+};
 /** Neither: publishing ends. */
 export type PublishInput = { readonly window?: number; readonly perSecond?: number };

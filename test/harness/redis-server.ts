@@ -8,7 +8,7 @@ import { type Child, type Exit, startChild } from "./child.ts";
 import { freePort } from "./free-port.ts";
 import type { Owner } from "./owner.ts";
 import { parseInfo, RedisConnection } from "./redis-connection.ts";
-import { redisProgram } from "./redis-test.ts";
+import { redisProgram } from "./redis-program.ts";
 import { until } from "./until.ts";
 
 /**
@@ -25,6 +25,7 @@ export async function startRedis(owner: Owner, options: RedisOptions = {}): Prom
     program: redisProgram(),
     native: true,
     name: `${options.sentinel === true ? "sentinel" : "redis"} at port ${port}`,
+    ...(options.prefix !== undefined && { prefix: options.prefix }),
     args: [file, ...(options.sentinel === true ? ["--sentinel"] : [])],
     deadlineMs: 170_000,
   });
@@ -166,6 +167,8 @@ export type RedisOptions = {
   readonly maxmemoryPolicy?: string;
   /** Clients have to speak TLS. */
   readonly tls?: Certificate;
+  /** A command that runs the server in its place, such as one that pins it to a core. It must `exec`. */
+  readonly prefix?: readonly string[];
   /** More lines of the configuration file. */
   readonly lines?: readonly string[];
   /** It watches over others instead of storing anything; `redis-sentinel.ts` starts these. */

@@ -1,24 +1,12 @@
 /** Tests that need a real Redis, and how its absence is told. */
 
 import { test } from "vitest";
-import { installCommand, systemProgram } from "../../scripts/system-packages.mjs";
+import { redisPath, redisWanted } from "./redis-program.ts";
 
-const packageName = "redis-server";
-const program = systemProgram(packageName);
+/** For a whole `describe`: whether there is a Redis, or one has to be there, as with `CI=true`. */
+export const redisIsThere = redisPath !== undefined || process.env["CI"] === "true";
 
 /** A test that needs Redis. Without one it is skipped, and says so; with `CI=true` it fails. */
-export const redisTest = test.runIf(program !== undefined || process.env["CI"] === "true");
+export const redisTest = test.runIf(redisIsThere);
 
-/** The same for a whole `describe`. */
-export const redisIsThere = program !== undefined || process.env["CI"] === "true";
-
-if (program === undefined) {
-  console.log(`skipped: tests with Redis need ${packageName}; as root: ${installCommand([packageName])}`);
-}
-
-/** The path of the server's program. */
-export function redisProgram(): string {
-  if (program === undefined)
-    throw new Error(`No ${packageName} here; as root: ${installCommand([packageName])}`);
-  return program;
-}
+if (redisPath === undefined) console.log(`skipped: tests with Redis need ${redisWanted}`);
