@@ -20,7 +20,9 @@ export function openRedisBus(address: string, report: (error: unknown) => void):
 }
 
 export class RedisBus {
-  /** What channels begin with. Redis has one set of channels for all of its databases, so they are told apart. */
+  /**
+   * What channels begin with. Redis has one set of channels for all of its databases, so they are told apart.
+   */
   readonly channelPrefix: string;
   readonly #address: RedisAddress;
   readonly #tell: (error: unknown) => void;
@@ -67,8 +69,8 @@ export class RedisBus {
   }
 
   /**
-   * Takes `PUBSUB SHARDNUMSUB CHANNEL` alone. Subscribers of all primaries are counted, because in the moments
-   * in which one takes a channel over from another both have some.
+   * Takes `PUBSUB SHARDNUMSUB CHANNEL` alone. Subscribers of all primaries are counted, because in the
+   * moments in which one takes a channel over from another both have some.
    *
    * @throws {DeliveryError} as `sPublish` does.
    */

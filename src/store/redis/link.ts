@@ -128,6 +128,7 @@ async function connectCluster(address: RedisAddress, report: (error: unknown) =>
   await first.orFail(cluster.connect(), () => cluster.destroy());
   cluster.off("error", first.note);
   cluster.on("error", report);
+  cluster.on("node-error", report);
   const send = (key: string, command: readonly (string | Buffer)[]) =>
     cluster.sendCommand<Answer>(key, false, [...command]);
   return {
