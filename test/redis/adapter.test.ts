@@ -8,12 +8,12 @@ import { type RedisCluster, startRedisCluster } from "../harness/redis-cluster.t
 import { type RedisServer, startRedis } from "../harness/redis-server.ts";
 import { redisTest } from "../harness/redis-test.ts";
 import { until } from "../harness/until.ts";
-import { type Member, openNode, openNodes, type TestNode } from "./nodes.ts";
+import { type Member, openNode, openNodes, reachEachOther, type TestNode } from "./nodes.ts";
 
 describe.each([
   { kind: "a Redis alone", start: (owner: Scope) => startRedis(owner) },
   { kind: "a Cluster", start: (owner: Scope) => startRedisCluster(owner, { masters: 3 }) },
-])("$kind", ({ start }) => {
+])("$kind", ({ kind, start }) => {
   const owner = new Scope();
   let redis: RedisServer | RedisCluster;
   let stores = 0;
@@ -138,7 +138,47 @@ describe.each([
       client.on("ask", (answer: (value: number) => void) => answer(index));
     }
     const replies = (await here.io.to("room").volatile.timeout(5_000).emitWithAck("ask")) as number[];
-    expect(replies.toSorted()).toEqual([0, 1]);
+    expect(new Set(replies)).toEqual(new Set([0, 1]));
+  });
+
+  redisTest("a callback of a stored broadcast counts the clients of both nodes", async (context) => {
+    const [here, there] = await openNodes(context, freshStore());
+    for (const [node, rooms] of [
+      [here, ["near", "both"]],
+      [there, ["both"]],
+    ] as const) {
+      const { client } = await node.member([...rooms]);
+      client.on("ask", (answer: (value: string) => void) => answer("here"));
+    }
+    expect(await here.io.to("near").timeout(5_000).emitWithAck("ask")).toEqual(["here"]);
+    // Replies stay at the node to which they come, so these are not complete, and that is said.
+    const asking = here.io.to("both").timeout(500).emitWithAck("ask");
+    await expect(asking).rejects.toMatchObject({ responses: ["here"] });
+  });
+
+  redisTest("a server that has closed leaves no channel and no connection", async (context) => {
+    const [here, there] = await openNodes(context, freshStore());
+    await there.member(["room"]);
+    await there.io.close();
+    expect(await here.io.of("/").adapter.serverCount()).toBe(1);
+    await here.io.close();
+    await until(async () => (await connections(redis)) === 0, { what: "no connection" });
+  });
+
+  redisTest("servers of another prefix or database are not reached", async (context) => {
+    const nodes = await openNodes(context, freshStore());
+    const strangers = [await openNode(context, freshStore())];
+    // A Cluster has no databases.
+    const [host, settings] = freshStore().split("?");
+    if (kind === "a Redis alone") {
+      for (const database of [0, 1])
+        strangers.push(await openNode(context, `${host}/${database}?${settings}`));
+    }
+    await reachEachOther(nodes);
+    for (const { io } of strangers) {
+      await until(async () => (await io.of("/").adapter.serverCount()) > 0, { what: "its own channel" });
+      expect(await io.of("/").adapter.serverCount()).toBe(1);
+    }
   });
 
   redisTest("an adapter that is given is the one that is used", async (context) => {
@@ -162,6 +202,13 @@ async function repeat(emit: () => void, isHeard: () => boolean): Promise<void> {
 
 function idsOf(...members: readonly Member[]): string[] {
   return members.map(({ server }) => server.id).toSorted();
+}
+
+/** Connections besides the test's own, of which each server has one. */
+async function connections(redis: RedisServer | RedisCluster): Promise<number> {
+  const servers = "masters" in redis ? redis.masters : [redis];
+  const lists = await Promise.all(servers.map((server) => server.command<string>("CLIENT", "LIST")));
+  return lists.flatMap((text) => text.trim().split("\n")).length - servers.length;
 }
 
 /** The channels that somebody listens to, at any of the servers. */
