@@ -12,6 +12,7 @@ import { Health, type Readiness } from "./http/health.ts";
 import { securityHeaders, staticFiles } from "./http/static-files.ts";
 import { expose } from "./metrics/registry.ts";
 import { ServerMetrics } from "./metrics/server-metrics.ts";
+import { isRedisAddress } from "./store/open.ts";
 
 export class ServingProcess {
   readonly io: Server;
@@ -37,8 +38,9 @@ export class ServingProcess {
     const { store, sessionLifeMs, retentionMs, node, chatDatabase, internalPort } = configuration;
     this.metrics = internalPort === undefined ? undefined : new ServerMetrics();
     this.io = new Server(this.#http, {
-      // What is not stored, volatile events above all, reaches the other workers through the primary.
-      ...(how.isWorker ? { adapter: createAdapter() } : {}),
+      // What is not stored, volatile events above all, reaches the other workers through the primary; a Redis
+      // has a way of its own, also to other machines.
+      ...(how.isWorker && !isRedisAddress(store) ? { adapter: createAdapter() } : {}),
       delivery: {
         store,
         sessionLifeMs,

@@ -40,14 +40,29 @@ function decorate(node: DeliveryNode, namespace: Namespace, adapter: Adapter): v
   adapter.on("create-room", (room: string) => delivery.fanOut.watchRoom(room));
   adapter.on("delete-room", (room: string) => delivery.fanOut.unwatchRoom(room));
 
-  const { broadcast, broadcastWithAck, delSockets, addSockets } = adapter;
+  const { broadcast, broadcastWithAck, delSockets, addSockets, serverCount } = adapter;
+  /** Socket.IO asks how many servers count their clients right after each broadcast with a callback. */
+  let asked: "stored" | "transient" | undefined;
   adapter.broadcast = (packet: { data: unknown[] }, options) => {
     if (isTransient(options)) return broadcast.call(adapter, packet, options);
     delivery.emit({ rooms: [...options.rooms], except: [...(options.except ?? [])], args: packet.data });
   };
   adapter.broadcastWithAck = (packet: { data: unknown[] }, options, clientCount, ack) => {
-    if (isTransient(options)) return broadcastWithAck.call(adapter, packet, options, clientCount, ack);
-    requestAll(delivery, adapter, packet.data, options, clientCount, ack as (value: unknown) => void);
+    const stored = !isTransient(options);
+    if (stored)
+      requestAll(delivery, adapter, packet.data, options, clientCount, ack as (value: unknown) => void);
+    else broadcastWithAck.call(adapter, packet, options, clientCount, ack);
+    asked = stored ? "stored" : "transient";
+  };
+  adapter.serverCount = () => {
+    const about = asked;
+    asked = undefined;
+    // One counts for all of them: see `requestAll`.
+    if (about === "stored") return Promise.resolve(1);
+    const counting = serverCount.call(adapter);
+    // It does not look at a failure. As many servers as no number never count, and the callback's time runs
+    // out.
+    return about === "transient" ? counting.catch(() => Number.NaN) : counting;
   };
   adapter.addAll = (id, rooms) => {
     if (!delivery.sessions.has(id))
@@ -101,13 +116,18 @@ function requestAll(
     (error, [value]) => error === undefined && ack(value),
     timeoutMs,
   );
-  let count = 0;
+  const here = new Set<string>();
   adapter["apply"](options, (socket: Parameters<typeof stockSockets.has>[0]) => {
-    count += 1;
+    here.add(socket.id);
     if (!stockSockets.has(socket)) return;
     askStock(socket, [...args], ack);
   });
-  clientCount(count);
+  // Those of other servers are waited for as well: without them the callback would be told that all have
+  // replied.
+  adapter.fetchSockets(options).then(
+    (sockets) => clientCount(here.size + sockets.filter(({ id }) => !here.has(id)).length),
+    () => undefined,
+  );
   const except = [...(options.except ?? [])];
   delivery.emit({ rooms: [...options.rooms], except, args, request: name });
 }

@@ -6,6 +6,7 @@ import type { Server } from "socket.io";
 import { namespaceOfKey } from "../protocol/stream-key.ts";
 import { durabilityOf, openStore } from "../store/open.ts";
 import type { CommittedEntry, StoreFigures } from "../store/port.ts";
+import { openRedisBus, type RedisBus } from "../store/redis/bus.ts";
 import { AdmissionQueue } from "./admission-queue.ts";
 import { type DrainOptions, handlersTimeoutMsDefault, letClientsGo, refuseConnections } from "./drain.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
@@ -54,6 +55,7 @@ export class DeliveryNode extends EventEmitter {
   #closed: Promise<void> | undefined;
   readonly #heads: HeadLooks;
   #looker: ReturnType<typeof setInterval> | undefined;
+  #bus: RedisBus | undefined;
 
   constructor(server: Server, options: ResolvedOptions) {
     super();
@@ -83,6 +85,14 @@ export class DeliveryNode extends EventEmitter {
       this.#heads.lookAtSome().catch((error: unknown) => this.report("store_error", { error }));
     }, lookIntervalMs);
     this.#looker.unref();
+  }
+
+  /** The way to the other processes of a store that has one. It closes with the node. */
+  openBus(): RedisBus | undefined {
+    const { store } = this.options;
+    if (typeof store !== "string") return undefined;
+    this.#bus ??= openRedisBus(store, (error) => this.report("store_error", { error }));
+    return this.#bus;
   }
 
   addNamespace(delivery: NamespaceDelivery): void {
@@ -153,6 +163,7 @@ export class DeliveryNode extends EventEmitter {
     const closedBy = performance.now() + connectionsTimeoutMs;
     while (!closed() && performance.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
     this.pulse.close();
+    await this.#bus?.close();
     await this.store.close();
   }
 

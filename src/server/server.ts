@@ -12,6 +12,7 @@ import type { Delivery } from "./delivery.ts";
 import { DeliveryNode } from "./delivery-node.ts";
 import { type DeliveryOptions, resolveOptions } from "./options.ts";
 import { installPublish, rememberNode } from "./publish.ts";
+import { redisAdapter } from "./redis-adapter.ts";
 import { inheritSessionListeners, setConnectionIds } from "./socket-io.ts";
 
 export type HoldfastServerOptions = Partial<ServerOptions> & { readonly delivery?: DeliveryOptions };
@@ -33,7 +34,8 @@ export class HoldfastServer extends StockServer {
     installPublish(this);
     inheritSessionListeners(this);
     // Only now, because the namespace "/" exists already and gets its adapter anew.
-    this.adapter(durableAdapter(node, adapter as AdapterMaker | undefined) as unknown as AdapterOption);
+    const base = (adapter as AdapterMaker | undefined) ?? adapterOfStore(node);
+    this.adapter(durableAdapter(node, base) as unknown as AdapterOption);
     if (!isOptions && server !== undefined) this.attach(server);
   }
 
@@ -74,6 +76,12 @@ function refuseRecovery(options: Partial<ServerOptions>): void {
   throw new TypeError(
     "connectionStateRecovery cannot be combined with Holdfast, which always resumes. Remove the option.",
   );
+}
+
+/** Processes that share a Redis as their store reach each other through it too. */
+function adapterOfStore(node: DeliveryNode): AdapterMaker | undefined {
+  const bus = node.openBus();
+  return bus === undefined ? undefined : redisAdapter(bus);
 }
 
 /** Half-open links are found within 8 + 6 = 14 s; Socket.IO's own 25 + 20 leave them undetected for 45 s. */

@@ -8,6 +8,7 @@ import { openRedisStore } from "./redis/engine.ts";
 import { openSqliteStore } from "./sqlite.ts";
 
 export type * from "./port.ts";
+export { isRedisAddress } from "./redis/address.ts";
 export { setMaxPages } from "./sqlite.ts";
 
 export type StoreOptions = {

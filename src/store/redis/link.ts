@@ -9,10 +9,12 @@ import type { RedisAddress } from "./address.ts";
 import type { Answer } from "./command.ts";
 
 export type Listener = (message: string, channel: string) => void;
+/** Of messages that are not text. */
+export type BytesListener = (message: Buffer, channel: Buffer) => void;
 
 export type RedisLink = {
   /** Sends a command to the server that has the key. */
-  send(key: string, command: readonly string[]): Promise<Answer>;
+  send(key: string, command: readonly (string | Buffer)[]): Promise<Answer>;
   /**
    * Sends two commands to the server that has the key, the second right behind the first on one connection,
    * and returns both answers.
@@ -22,6 +24,8 @@ export type RedisLink = {
   sendToAll(command: readonly string[]): Promise<readonly Answer[]>;
   subscribe(channels: readonly string[], listener: Listener): Promise<void>;
   unsubscribe(channels: readonly string[], listener: Listener): Promise<void>;
+  subscribeBytes(channel: string, listener: BytesListener): Promise<void>;
+  unsubscribeBytes(channel: string, listener: BytesListener): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -45,21 +49,23 @@ async function connectAlone(address: RedisAddress, report: (error: unknown) => v
   const [node] = address.nodes;
   const options = { ...clientOptions(address), database: address.database };
   const client = createClient({ ...options, socket: { ...options.socket, ...node } });
-  const first = firstError();
-  client.on("error", first.note);
-  await first.orFail(client.connect(), () => client.destroy());
-  client.off("error", first.note);
-  client.on("error", report);
   const listening = client.duplicate();
-  listening.on("error", report);
-  await listening.connect();
-  const send = (command: readonly string[]) => client.sendCommand<Answer>([...command]);
+  const both = [client, listening];
+  const first = firstError();
+  for (const each of both) each.on("error", first.note);
+  await first.orFail(Promise.all(both.map((each) => each.connect())), () => {
+    for (const each of both) each.destroy();
+  });
+  for (const each of both) each.off("error", first.note).on("error", report);
+  const send = (command: readonly (string | Buffer)[]) => client.sendCommand<Answer>([...command]);
   return {
     send: (_key, command) => send(command),
     sendBoth: (_key, command, next) => Promise.all([send(command), send(next)]),
     sendToAll: async (command) => [await send(command)],
     subscribe: (channels, listener) => listening.sSubscribe([...channels], listener),
     unsubscribe: (channels, listener) => listening.sUnsubscribe([...channels], listener),
+    subscribeBytes: (channel, listener) => listening.sSubscribe(channel, listener, true),
+    unsubscribeBytes: (channel, listener) => listening.sUnsubscribe(channel, listener, true),
     close: async () => {
       client.destroy();
       listening.destroy();
@@ -97,6 +103,10 @@ async function connectSentinel(address: RedisAddress, report: (error: unknown) =
     unsubscribe: async (channels, listener) => {
       for (const channel of channels) await sentinel.sUnsubscribe(channel, listener);
     },
+    subscribeBytes: (channel, listener) => sentinel.sSubscribe(channel, listener, true),
+    unsubscribeBytes: async (channel, listener) => {
+      await sentinel.sUnsubscribe(channel, listener, true);
+    },
     close: async () => {
       await sentinel.destroy();
     },
@@ -114,7 +124,8 @@ async function connectCluster(address: RedisAddress, report: (error: unknown) =>
   await first.orFail(cluster.connect(), () => cluster.destroy());
   cluster.off("error", first.note);
   cluster.on("error", report);
-  const send = (key: string, command: readonly string[]) =>
+  cluster.on("node-error", report);
+  const send = (key: string, command: readonly (string | Buffer)[]) =>
     cluster.sendCommand<Answer>(key, false, [...command]);
   return {
     send,
@@ -136,6 +147,10 @@ async function connectCluster(address: RedisAddress, report: (error: unknown) =>
     },
     unsubscribe: async (channels, listener) => {
       for (const channel of channels) await cluster.sUnsubscribe(channel, listener);
+    },
+    subscribeBytes: (channel, listener) => cluster.sSubscribe(channel, listener, true),
+    unsubscribeBytes: async (channel, listener) => {
+      await cluster.sUnsubscribe(channel, listener, true);
     },
     close: async () => {
       cluster.destroy();
