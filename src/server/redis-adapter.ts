@@ -5,7 +5,7 @@
 
 import { createShardedAdapter } from "@socket.io/redis-adapter";
 import type { Namespace } from "socket.io";
-import type { Adapter } from "socket.io-adapter";
+import { type Adapter, MessageType } from "socket.io-adapter";
 import type { RedisBus } from "../store/redis/bus.ts";
 
 /** Returns what Socket.IO calls with `new` for every namespace. */
@@ -13,6 +13,16 @@ export function redisAdapter(bus: RedisBus): new (namespace: Namespace) => Adapt
   const makeOfficial = createShardedAdapter(bus, bus, { channelPrefix: bus.channelPrefix });
   const make = function (namespace: Namespace): Adapter {
     const adapter = makeOfficial(namespace) as Adapter;
+    const publishing = adapter as unknown as Publishing;
+    const doPublish = publishing.doPublish.bind(adapter);
+    // The official one waits for Redis before it tells the clients of this process. A broadcast that is not
+    // stored promises them nothing that would be worth that: a Redis that stands still must not hold it up.
+    publishing.doPublish = async (message) => {
+      const published = doPublish(message);
+      if (message.type !== MessageType.BROADCAST) return await published;
+      published.catch(() => undefined);
+      return "";
+    };
     const serverSideEmit = adapter.serverSideEmit.bind(adapter) as (packet: unknown[]) => Promise<void>;
     // Nobody looks at the promise, so servers that cannot be counted would be an unhandled rejection.
     adapter.serverSideEmit = (packet: unknown[]) => {
@@ -27,3 +37,5 @@ export function redisAdapter(bus: RedisBus): new (namespace: Namespace) => Adapt
     namespace: Namespace,
   ) => Adapter;
 }
+
+type Publishing = { doPublish(message: { readonly type: MessageType }): Promise<string> };

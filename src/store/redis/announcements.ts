@@ -19,6 +19,7 @@ export class Announcements {
   readonly #keys = new Map<string, string>();
   /** Wishes that have begun or ended since the subscriptions were last brought in line. */
   readonly #changed = new Set<string>();
+  #renewal: ReturnType<typeof setTimeout> | undefined;
   #isFollowing = false;
   #closed = false;
 
@@ -58,8 +59,40 @@ export class Announcements {
     this.#change(key);
   }
 
+  /**
+   * After an error, because where servers take each other's place the client can lose subscriptions without a
+   * word. Several times, because the new server may not be there yet.
+   */
+  renewSoon(): void {
+    clearTimeout(this.#renewal);
+    if (this.#closed) return;
+    const renewIn = (pauseMs: number) => {
+      this.#renewal = setTimeout(() => {
+        void this.#renew();
+        if (pauseMs < renewalsUntilMs) renewIn(pauseMs * 3);
+      }, pauseMs).unref();
+    };
+    renewIn(renewalMs);
+  }
+
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#renewal);
+  }
+
+  /** Subscribing again costs nothing where the client still knows of the channel. */
+  async #renew(): Promise<void> {
+    try {
+      for (const [, keys] of Map.groupBy(this.#keys.values(), (key) => this.#partitions.of(key))) {
+        const heard = keys.filter((key) => this.#isHeard(key));
+        await this.#link.subscribe(
+          heard.map((key) => this.#partitions.channel(key)),
+          this.#hear,
+        );
+      }
+    } catch (error) {
+      if (!this.#closed) this.#report(error);
+    }
   }
 
   #change(key: string): void {
@@ -139,6 +172,9 @@ function decodeAnnouncement(key: string, message: string): CommittedEntry {
 
 const channelsPerChange = 1_000;
 const retryMs = 200;
+/** The first renewal; each further one after three times as long, up to some seconds. */
+const renewalMs = 500;
+const renewalsUntilMs = 5_000;
 
 // --- types ---
 

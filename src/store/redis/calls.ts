@@ -26,7 +26,10 @@ export class Calls {
   readonly #options: CallOptions;
   /** Names this run of this process: two of them must not be given each other's answers. */
   readonly #process = randomBytes(12).toString("base64url");
+  /** What epochs that begin here are called by, with the number of the call behind it. */
+  readonly #fresh = randomBytes(6).toString("base64url");
   #calls = 0;
+  #encoded = 0;
   #closed = false;
 
   constructor(options: CallOptions) {
@@ -107,15 +110,15 @@ export class Calls {
       ...(declaresKeys ? partitions.keys(partition, [...names]) : []),
     ];
     if (writes) this.#calls += 1;
-    const fresh = randomBytes(9).toString("base64url");
+    this.#encoded += 1;
     return [
       String(keys.length),
       ...keys,
       String(partition),
       String(partitions.count),
-      `${this.#process}`,
+      this.#process,
       writes ? String(this.#calls) : "",
-      fresh,
+      `${this.#fresh}${this.#encoded}`,
       ...commands.flatMap(({ name, arguments: values }) => [name, String(values.length), ...values]),
     ];
   }

@@ -30,10 +30,21 @@ export type RedisOptions = QueueLimits & {
  */
 export async function openRedisStore(address: string, options: RedisOptions): Promise<Store> {
   const parsed = parseRedisAddress(address);
-  const link = await connect(parsed, (error) => options.onError?.(error));
+  let announcements: Announcements | undefined;
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  const report = (error: unknown) => {
+    announcements?.renewSoon();
+    // In an outage every attempt fails; one report a second says as much as all of them.
+    const now = performance.now();
+    if (now - reportedAt < reportEveryMs) return;
+    reportedAt = now;
+    options.onError?.(error);
+  };
+  const link = await connect(parsed, report);
   try {
     const confirmation = await confirmationFor(parsed, link);
-    const partitions = new Partitions(parsed.prefix, await agreePartitions(parsed, link));
+    const prefix = scopedPrefix(parsed);
+    const partitions = new Partitions(prefix, await agreePartitions(prefix, parsed.kind, link));
     const calls = new Calls({
       link,
       partitions,
@@ -41,7 +52,7 @@ export async function openRedisStore(address: string, options: RedisOptions): Pr
       declaresKeys: parsed.kind === "cluster",
       outageMs: parsed.outageMs,
     });
-    const announcements = new Announcements(link, partitions, (error) => options.onError?.(error));
+    announcements = new Announcements(link, partitions, report);
     const engine = new RedisEngine({ link, partitions, calls, announcements, durability: parsed.durability });
     return queuedStore(engine, options);
   } catch (error) {
@@ -102,7 +113,7 @@ class RedisEngine implements Engine {
  * How many partitions there are is fixed by the first process that uses the data, because streams would not
  * be found any more under another count. The same place tells the version of the format.
  */
-async function agreePartitions({ kind, prefix }: RedisAddress, link: RedisLink): Promise<number> {
+async function agreePartitions(prefix: string, kind: RedisAddress["kind"], link: RedisLink): Promise<number> {
   const key = `${prefix}:format`;
   const wanted = `${formatVersion} ${kind === "cluster" ? clusterPartitions : 1}`;
   await link.send(key, ["SET", key, wanted, "NX"]);
@@ -118,5 +129,11 @@ async function agreePartitions({ kind, prefix }: RedisAddress, link: RedisLink):
   return partitions;
 }
 
+/** All databases of a Redis share its channels, so what another one is called by has to be in the name. */
+function scopedPrefix({ prefix, database }: RedisAddress): string {
+  return database === 0 ? prefix : `${prefix}:${database}`;
+}
+
 /** Of keys, fields and the script. Processes of two versions may work side by side while it is the same. */
 const formatVersion = 1;
+const reportEveryMs = 1_000;

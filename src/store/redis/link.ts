@@ -92,7 +92,7 @@ async function connectSentinel(address: RedisAddress, report: (error: unknown) =
   sentinel.off("error", first.note);
   sentinel.on("error", report);
   // One connection after the other, and never `use`: a lease of the only one was seen to take 60 ms.
-  const send = (command: readonly string[]) => sentinel.sendCommand<Answer>(false, [...command]);
+  const send = (command: readonly (string | Buffer)[]) => sentinel.sendCommand<Answer>(false, [...command]);
   return {
     send: (_key, command) => send(command),
     sendBoth: (_key, command, next) => Promise.all([send(command), send(next)]),

@@ -16,6 +16,8 @@ import {
 } from "./command.ts";
 import type { Plan, PlanContext } from "./plan.ts";
 
+const stale = { ok: false, reason: "stale_generation" } as const;
+
 /**
  * An entry goes into the streams of one partition in one step. Streams of other partitions follow one after
  * the other, each entry naming the places that came before it: whoever is shown it twice sees that from the
@@ -24,33 +26,34 @@ import type { Plan, PlanContext } from "./plan.ts";
 export function* planAppend(context: PlanContext, request: AppendRequest): Plan<ResultOf<"append">> {
   const { partitions } = context;
   const groups = [...Map.groupBy(request.keys, (key) => partitions.of(key))];
-  let isSession = false;
+  let whose = "application";
   const key = request.idempotency;
   if (key !== undefined && key.sequence > 0) {
+    const home = partitions.of(key.scope);
+    const elsewhere = groups.flatMap(([group]) => (group === home ? [] : [String(group)]));
     const { generation = "", heard = 0 } = request.holding ?? {};
-    const elsewhere = groups.flatMap(([group]) =>
-      group === partitions.of(key.scope) ? [] : [String(group)],
-    );
-    const owns = command(
-      partitions.of(key.scope),
-      "owns",
-      [key.scope, key.sequence, generation, heard, JSON.stringify(elsewhere)],
-      keysOfSession(key.scope),
-    );
-    const [answer] = yield { stage: "look", commands: [owns] };
-    const [word] = list(answer);
-    if (word === "stale") return { ok: false, reason: "stale_generation" };
-    isSession = word === "ok";
+    const asked = [key.sequence, generation, heard].map(String);
+    // Where stream and session are at home together, one command does both.
+    if (elsewhere.length === 0) whose = JSON.stringify(asked);
+    else {
+      const values = [key.scope, ...asked, JSON.stringify(elsewhere)];
+      const owns = command(home, "owns", values, keysOfSession(key.scope));
+      const [answer] = yield { stage: "look", commands: [owns] };
+      const [word] = list(answer);
+      if (word === "stale") return stale;
+      if (word === "ok") whose = "session";
+    }
   }
   const receipts = new Map<string, Receipt>();
   const places: string[] = [];
   for (const [partition, keys] of groups) {
     const [answer] = yield {
       stage: "stream",
-      commands: [appendCommand(context, request, { partition, keys, places, isSession })],
+      commands: [appendCommand(context, request, { partition, keys, places, whose })],
     };
     const [word, stored] = list(answer);
     if (word === "conflict") return { ok: false, reason: "key_conflict" };
+    if (word === "stale") return stale;
     for (const [index, [stream, epoch, offset]] of placesOf(stored).entries()) {
       const { durability } = context;
       receipts.set(keys[index] ?? `another ${stream}`, {
@@ -74,7 +77,8 @@ function appendCommand(
     readonly partition: number;
     readonly keys: readonly string[];
     readonly places: readonly string[];
-    readonly isSession: boolean;
+    /** The session's, the application's, or what to ask of the session. */
+    readonly whose: string;
   },
 ) {
   const { idempotency, except } = request;
@@ -85,7 +89,7 @@ function appendCommand(
     group.partition,
     "append",
     [
-      JSON.stringify(group.keys),
+      group.keys.length === 1 ? (group.keys[0] ?? "") : JSON.stringify(group.keys),
       request.payload,
       request.at,
       except === undefined || except.length === 0 ? "" : JSON.stringify(except),
@@ -93,7 +97,7 @@ function appendCommand(
       request.request === undefined ? "" : JSON.stringify(request.request),
       scope,
       field,
-      group.isSession ? 1 : 0,
+      group.whose,
       idempotency === undefined ? "" : payloadDigest(request.payload),
       request.strictPayload === true ? 1 : 0,
       ordinary,
@@ -101,7 +105,7 @@ function appendCommand(
     ],
     [
       ...group.keys.flatMap(keysOfStream),
-      ...(field === "" ? [] : [`k:${scope}`, `y:${scope}`, `j:${field}:${scope}`]),
+      ...(field === "" ? [] : [...keysOfSession(scope), `j:${field}:${scope}`]),
     ],
   );
 }

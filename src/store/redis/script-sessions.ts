@@ -161,7 +161,7 @@ local function forget(session, low)
       if kind == 'u' then forgetUpload(session, sequence) end
       if kind == 'o' then
         redis.call('HDEL', at('h', session), field)
-        redis.call('HINCRBY', at('counts'), 'outcomes', -1)
+        added.outcomes = added.outcomes - 1
       end
     end
   end
@@ -171,24 +171,32 @@ end
 
 -- Returns the outcome that is recorded, and the partitions in which keys may be forgotten now.
 function commands.record(session, generation, node, heard, sequence, outcome, inboxLow, data)
-  if not holds(session, generation, node, heard) then return { 'stale' } end
-  local row = redis.call('HMGET', at('h', session), 'l', 'f', 'q', 'o:' .. sequence)
-  local low, recorded, elsewhere = tonumber(row[1]), row[4] or outcome, ''
-  if not row[4] and tonumber(sequence) >= low then
-    redis.call('HSET', at('h', session), 'o:' .. sequence, outcome)
-    redis.call('HINCRBY', at('counts'), 'outcomes', 1)
-    raise(session, 'z', sequence)
-    forgetUpload(session, sequence)
+  local row = redis.call('HMGET', at('h', session), 'g', 'w', 'e', 'l', 'f', 'q', 'z', 'o:' .. sequence,
+    'u:' .. sequence)
+  if row[1] ~= generation or row[2] ~= node then return { 'stale' } end
+  local written = {}
+  local function set(field, value)
+    written[#written + 1] = field
+    written[#written + 1] = value
   end
-  if data ~= '' then redis.call('HSET', at('h', session), 'a', data) end
+  if tonumber(heard) > tonumber(row[3]) then set('e', heard) end
+  local low, recorded, elsewhere = tonumber(row[4]), row[8] or outcome, ''
+  if not row[8] and tonumber(sequence) >= low then
+    set('o:' .. sequence, outcome)
+    added.outcomes = added.outcomes + 1
+    if tonumber(sequence) > tonumber(row[7]) then set('z', sequence) end
+    if row[9] then forgetUpload(session, sequence) end
+  end
+  if data ~= '' then set('a', data) end
   if tonumber(inboxLow) > low then
     low = tonumber(inboxLow)
-    redis.call('HSET', at('h', session), 'l', inboxLow)
+    set('l', inboxLow)
   end
+  if #written > 0 then redis.call('HSET', at('h', session), unpack(written)) end
   -- In steps, because looking through the session costs more than recording an outcome.
-  if low - tonumber(row[2]) >= 32 then
+  if low - tonumber(row[5]) >= 32 then
     forget(session, low)
-    elsewhere = row[3]
+    elsewhere = row[6]
   end
   return { 'ok', recorded, elsewhere }
 end
@@ -232,7 +240,7 @@ function commands.finish(session, ifBefore, ownKey)
   redis.call('SADD', at('left'), note)
   redis.call('DEL', at('h', session), at('v', session))
   redis.call('ZREM', at('sessions'), session)
-  redis.call('HINCRBY', at('counts'), 'outcomes', 0 - outcomes)
+  added.outcomes = added.outcomes - outcomes
   return { note }
 end
 

@@ -6,7 +6,10 @@
 export const streamCommands = String.raw`
 local loaded, changed = {}, {}
 
-local function touch(s) changed[s.key] = s end
+local function touch(s)
+  s.isChanged = true
+  changed[s.key] = s
+end
 
 local function keep(s)
   -- A stream that was last written in another history begins a new epoch: what had been read of the old one
@@ -51,7 +54,10 @@ end
 
 local function headOf(s) return { s.id, s.key, s.epoch, s.low, s.head, s.past } end
 
-local function restless(s) redis.call('SADD', at('restless'), s.key) end
+local function restless(s)
+  if not s.isRestless then redis.call('SADD', at('restless'), s.key) end
+  s.isRestless = true
+end
 
 -- Each kind of stream becomes due for a sweep at another age of its oldest entry.
 local function index(s)
@@ -71,9 +77,14 @@ end
 
 local function flush()
   for _, s in pairs(changed) do
-    redis.call('HSET', at('s', s.key), 'id', s.id, 'epoch', s.epoch, 'era', s.era, 'low', s.low,
-      'head', s.head, 'mailbox', s.mailbox,
-      'past', s.past, 'oldest', s.oldest or '', 'orphaned', s.orphaned or '')
+    -- An entry more is by far the most frequent change.
+    if s.isChanged then
+      redis.call('HSET', at('s', s.key), 'id', s.id, 'epoch', s.epoch, 'era', s.era,
+        'low', number(s.low), 'head', number(s.head), 'mailbox', s.mailbox, 'past', s.past,
+        'oldest', s.oldest or '', 'orphaned', s.orphaned or '')
+    else
+      redis.call('HSET', at('s', s.key), 'head', number(s.head))
+    end
     if s.indexed then index(s) end
   end
 end
@@ -98,7 +109,7 @@ local function trim(s, low, exactly)
   redis.call('XTRIM', at('l', s.key), 'MINID', exactly, number(s.low))
   if s.low > s.head then redis.call('DEL', at('l', s.key)) end
   s.oldest = oldestOf(s)
-  redis.call('HINCRBY', at('counts'), 'entries', -trimmed)
+  added.entries = added.entries - trimmed
   indexed(s)
   return trimmed
 end
@@ -125,8 +136,8 @@ local function remember(scope, field, isSession, value, time)
   redis.call('ZADD', at('appkeys'), time, 'j' .. field .. ':' .. scope)
 end
 
-local function announcement(s, payload, time, except, also, request)
-  return '[' .. s.id .. ',' .. number(s.head) .. ',' .. number(time) .. ',"' .. s.epoch .. '",' ..
+local function announcement(s, head, payload, time, except, also, request)
+  return '[' .. s.id .. ',' .. head .. ',' .. time .. ',"' .. s.epoch .. '",' ..
     (except == '' and 'null' or except) .. ',' .. (also == '' and 'null' or also) .. ',' ..
     (request == '' and 'null' or request) .. ']\n' .. payload
 end
@@ -139,11 +150,38 @@ local function also(places, own, before)
   return #others == 0 and '' or '[' .. table.concat(others, ',') .. ']'
 end
 
+-- One key, or several as JSON: no key begins with a bracket.
+local function keysOf(keys) return string.sub(keys, 1, 1) == '[' and split(keys) or { keys } end
+
+local function put(s, payload, time, except, others, request)
+  s.head = s.head + 1
+  changed[s.key] = s
+  if not s.oldest or s.orphaned then
+    s.oldest, s.orphaned = s.oldest or tonumber(time), nil
+    indexed(s)
+  end
+  local head = number(s.head)
+  local entry = { 'p', payload }
+  if except ~= '' then entry[3], entry[4] = 'x', except end
+  if others ~= '' then entry[#entry + 1], entry[#entry + 2] = 'o', others end
+  if request ~= '' then entry[#entry + 1], entry[#entry + 2] = 'r', request end
+  redis.call('XADD', at('l', s.key), head .. '-' .. time, unpack(entry))
+  redis.call('SPUBLISH', at('c', s.key), announcement(s, head, payload, time, except, others, request))
+  restless(s)
+end
+
 -- keys, payload, time, except as JSON, places in streams elsewhere as JSON without its brackets, request as
--- JSON, scope, field, whether the scope is a session, digest, whether other payloads are refused, limits
-function commands.append(keys, payload, time, except, before, request, scope, field, isSession, digest,
+-- JSON, scope, field, whose key it is ('session', 'application', or what to ask of the session in this
+-- partition as JSON), digest, whether other payloads are refused, limits
+function commands.append(keys, payload, time, except, before, request, scope, field, whose, digest,
     strict, ordinaryLimit, mailboxLimit)
-  keys, time, isSession = split(keys), tonumber(time), isSession == '1'
+  if string.sub(whose, 1, 1) == '[' then
+    local asked = split(whose)
+    local word = commands.owns(scope, asked[1], asked[2], asked[3], '[]')[1]
+    if word == 'stale' then return { 'stale' } end
+    whose = word == 'ok' and 'session' or 'application'
+  end
+  local isSession = whose == 'session'
   if field ~= '' then
     local known = findKnown(scope, field, isSession)
     if known then
@@ -152,37 +190,25 @@ function commands.append(keys, payload, time, except, before, request, scope, fi
     end
   end
   local streams, places, receipts = {}, {}, {}
-  for i, key in ipairs(keys) do
+  for i, key in ipairs(keysOf(keys)) do
     local s = resolve(key)
     streams[i], places[i] = s, { s.id, s.head + 1 }
     receipts[i] = '[' .. s.id .. ',"' .. s.epoch .. '",' .. number(s.head + 1) .. ']'
   end
   for _, s in ipairs(streams) do
-    s.head = s.head + 1
-    local others = also(places, s.id, before)
-    local entry = { 'p', payload }
-    for name, text in pairs({ x = except, o = others, r = request }) do
-      if text ~= '' then entry[#entry + 1] = name; entry[#entry + 1] = text end
-    end
-    redis.call('XADD', at('l', s.key), number(s.head) .. '-' .. number(time), unpack(entry))
-    if not s.oldest or s.orphaned then
-      s.oldest, s.orphaned = s.oldest or time, nil
-      indexed(s)
-    end
-    touch(s)
-    restless(s)
-    redis.call('SPUBLISH', at('c', s.key), announcement(s, payload, time, except, others, request))
+    local others = (#streams == 1 and before == '') and '' or also(places, s.id, before)
+    put(s, payload, time, except, others, request)
     bound(s, { tonumber(ordinaryLimit), tonumber(mailboxLimit) })
   end
-  redis.call('HINCRBY', at('counts'), 'entries', #streams)
+  added.entries = added.entries + #streams
   local all = '[' .. table.concat(receipts, ',') .. ']'
-  if field ~= '' then remember(scope, field, isSession, digest .. all, time) end
+  if field ~= '' then remember(scope, field, isSession, digest .. all, tonumber(time)) end
   return { 'appended', all }
 end
 
 function commands.heads(keys)
   local heads = {}
-  for i, key in ipairs(split(keys)) do
+  for i, key in ipairs(keysOf(keys)) do
     local s = find(key)
     heads[i] = s and headOf(s) or {}
   end
@@ -242,7 +268,7 @@ function commands.exit(key, session)
 end
 
 local function drop(s)
-  redis.call('HINCRBY', at('counts'), 'entries', s.low - s.head - 1)
+  added.entries = added.entries + s.low - s.head - 1
   redis.call('DEL', at('s', s.key), at('l', s.key), at('u', s.key), at('m', s.key))
   redis.call('HDEL', at('ids'), s.id)
   s.oldest, s.orphaned = nil, nil

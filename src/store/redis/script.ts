@@ -31,9 +31,12 @@ local function at(kind, name)
 end
 
 -- Lua would write large numbers with an exponent.
-local function number(value) return string.format('%.0f', value) end
+local function number(value) return string.format('%d', value) end
 
 local function split(list) return cjson.decode(list) end
+
+-- What the call has added to the counts, written once.
+local added = { entries = 0, outcomes = 0 }
 
 local function lastOf(lines, count)
   local all = {}
@@ -84,6 +87,9 @@ while place <= #ARGV do
   place = place + 2 + count
 end
 flush()
+for name, count in pairs(added) do
+  if count ~= 0 then redis.call('HINCRBY', at('counts'), name, count) end
+end
 if call ~= '' then
   local packed = cmsgpack.pack(answers)
   redis.call('HSET', at('done'), process, redis.call('TIME')[1] .. ' ' .. call .. ' ' .. packed)
