@@ -20,6 +20,9 @@ const log = pino(
   pino.destination(2),
 );
 
+/** Where the claim is a lease it would keep the name from a successor for a while. */
+let releaseNodeName: () => Promise<void> = async () => undefined;
+
 async function runAlone(): Promise<void> {
   const node = await claimedNodeOrExit();
   const serving = new ServingProcess({ ...configuration, node }, log, { isWorker: false });
@@ -126,7 +129,10 @@ function endOnSignal(
       process.exit(1);
     }
     isEnding = true;
-    void end(signal).then((code) => process.exit(code));
+    void end(signal).then(async (code) => {
+      await releaseNodeName();
+      process.exit(code);
+    });
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, handle);
   // The process manager pm2 asks this way, where it is told to.
@@ -153,9 +159,15 @@ function configurationOrExit(): Configuration {
 async function claimedNodeOrExit(): Promise<string> {
   const { node, store } = configuration;
   try {
-    if (node === undefined) return (await claimAnyNodeName(store)).name;
-    await claimNodeName(store, node);
-    return node;
+    const onLost = (error: unknown) =>
+      log.error({ error }, "the node name is not this process's alone any more: restart one of the two");
+    if (node !== undefined) {
+      releaseNodeName = await claimNodeName(store, node, onLost);
+      return node;
+    }
+    const { name, release } = await claimAnyNodeName(store, onLost);
+    releaseNodeName = release;
+    return name;
   } catch (error) {
     if (!isNodeInUse(error)) return exitWithoutStore(error);
     const { fix } = errorCatalogue.node_in_use;

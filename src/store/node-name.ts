@@ -7,6 +7,8 @@
 import { randomInt } from "node:crypto";
 import { DeliveryError } from "../protocol/errors.ts";
 import { parseAddress } from "./open.ts";
+import { isRedisAddress } from "./redis/address.ts";
+import { claimInRedis, type LeaseOptions, leaseMs } from "./redis/node-name.ts";
 import { claimInFolder, namesInFolder } from "./sqlite-node-name.ts";
 
 /** Gives the name back. The end of the process does so too, however it ends. */
@@ -16,10 +18,18 @@ export type ReleaseNodeName = () => Promise<void>;
  * Claims a name among all processes that share the store at `address`, until it is released or this process
  * ends. What a store of one process alone (`memory:`) says is always yes.
  *
+ * In a Redis the claim is a lease, which is renewed; `onLost` is told when another process has got it.
+ *
  * @throws {DeliveryError} `node_in_use`, or `store_unavailable` when it cannot be found out.
  */
-export async function claimNodeName(address: string, name: string): Promise<ReleaseNodeName> {
-  return await claim(address, name, namedWaitMs);
+export async function claimNodeName(
+  address: string,
+  name: string,
+  onLost?: (error: unknown) => void,
+): Promise<ReleaseNodeName> {
+  // A lease outlives its process, so whoever is started again under its name waits for the end of it.
+  const waitMs = isRedisAddress(address) ? leaseMs + namedWaitMs : namedWaitMs;
+  return await claim(address, name, { waitMs, onLost });
 }
 
 /**
@@ -30,11 +40,12 @@ export async function claimNodeName(address: string, name: string): Promise<Rele
  */
 export async function claimAnyNodeName(
   address: string,
+  onLost?: (error: unknown) => void,
 ): Promise<{ readonly name: string; readonly release: ReleaseNodeName }> {
   const known = knownNames(address).filter((name) => name.startsWith(drawnMark));
   for (const name of [...known, ...Array.from({ length: drawsMost }, drawName)]) {
     try {
-      return { name, release: await claim(address, name, 0) };
+      return { name, release: await claim(address, name, { waitMs: 0, onLost }) };
     } catch (error) {
       if (!isNodeInUse(error)) throw error;
     }
@@ -47,9 +58,10 @@ export function isNodeInUse(error: unknown): boolean {
 }
 
 /** Each kind of store that processes share has its own way to hold a name. */
-async function claim(address: string, name: string, waitMs: number): Promise<ReleaseNodeName> {
+async function claim(address: string, name: string, options: LeaseOptions): Promise<ReleaseNodeName> {
+  if (isRedisAddress(address)) return await claimInRedis(address, name, options);
   const file = sqliteFile(address);
-  if (file !== undefined) return claimInFolder(file, name, waitMs);
+  if (file !== undefined) return claimInFolder(file, name, options.waitMs);
   return async () => undefined;
 }
 

@@ -1,6 +1,7 @@
 /** A Redis that cannot keep what Holdfast promises is refused at the start, in words for an operator. */
 
 import { expect } from "vitest";
+import { leaseMs } from "../../src/store/redis/node-name.ts";
 import { makeCertificate } from "../harness/certificate.ts";
 import { type Child, programPath, startChild } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
@@ -77,6 +78,29 @@ redisTest("what is in order starts: a password, an AOF that is always synced, a 
     await child.line(/Holdfast is at/, 20_000);
     expect(child.stdout + child.stderr).not.toContain("the-right-one");
   }
+});
+
+redisTest("a node name is had once; its successor waits for it and gets it", async (context) => {
+  const { address } = await startRedis(context);
+  const named = { HOLDFAST_NODE: "abc" };
+  const first = start(context, address, named);
+  await first.line(/Holdfast is at/, 20_000);
+  await isRefused(start(context, address, named), /HOLDFAST_NODE=abc.*abc/);
+  // Another name, another database and a drawn name are no collision.
+  const others = [
+    start(context, address, { HOLDFAST_NODE: "abd" }),
+    start(context, `${address}/1`, named),
+    start(context, address),
+  ];
+  for (const other of others) await other.line(/Holdfast is at/, 20_000);
+  const successor = start(context, address, named);
+  await first.kill("SIGKILL");
+  await successor.line(/Holdfast is at/, 20_000);
+  // Who ends in order gives the name back at once.
+  await successor.kill("SIGTERM");
+  const startedAt = performance.now();
+  await start(context, address, named).line(/Holdfast is at/, 20_000);
+  expect(performance.now() - startedAt).toBeLessThan(leaseMs);
 });
 
 /** `npm start` with this store. */
