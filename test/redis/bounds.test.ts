@@ -35,7 +35,7 @@ redisTest(
 redisTest(
   "G7 a node hears of the streams that it has members of, and of no other",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const { redis } = await startRedisStore(context);

@@ -14,7 +14,7 @@ import { noFaults } from "./verdict.ts";
 redisTest(
   "G1 G2 three nodes on one Redis lose, double and reorder nothing",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const { stores } = await startRedisStore(context);
@@ -23,7 +23,7 @@ redisTest(
 );
 
 test("G1 G2 three nodes on one SQLite file lose, double and reorder nothing", {
-  timeout: 90_000,
+  timeout: 120_000,
 }, async (context) => {
   const stores = shared(`sqlite:${newStoreFile(context)}`);
   await travelsWell(await beginJourney(context, { stores }), "fsynced");
@@ -32,7 +32,7 @@ test("G1 G2 three nodes on one SQLite file lose, double and reorder nothing", {
 redisTest(
   "control: stock Socket.IO loses and doubles, and says that it has recovered",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const { address } = await startRedis(context);
