@@ -9,6 +9,8 @@ export class Book {
   readonly durabilities: readonly string[];
   readonly #rooms = new Map<string, Map<string, Place>>();
   readonly #tried = new Set<string>();
+  /** Entries with receipts for two places: they are taken for unacknowledged. */
+  readonly #again = new Set<string>();
   readonly #handled: Map<string, HandledLine[]>;
 
   constructor(lines: readonly LedgerLine[]) {
@@ -62,10 +64,18 @@ export class Book {
   #enter(room: string, id: string, place: Place): void {
     const places = this.#rooms.get(room) ?? new Map<string, Place>();
     this.#rooms.set(room, places);
+    const key = `${room} ${id}`;
+    if (this.#again.has(key)) return;
     const known = places.get(id);
-    // In another epoch it is another history, in which the entry may well have been published anew.
-    if (known?.epoch === place.epoch && known.offset !== place.offset) this.moved.push(`${room} ${id}`);
-    places.set(id, place);
+    if (known === undefined) {
+      places.set(id, place);
+    } else if (known.offset !== place.offset) {
+      // Once the storage has lost it, an entry may be published anew; which of the two a client was shown is
+      // not to be told. Within one history there is no second place.
+      if (known.epoch === place.epoch) this.moved.push(key);
+      places.delete(id);
+      this.#again.add(key);
+    }
   }
 }
 

@@ -11,7 +11,7 @@ import { noFaults } from "./verdict.ts";
 redisTest(
   "G1 G2 the slot of a busy room moves to another master and back: nothing is lost",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const cluster = await startRedisCluster(context);

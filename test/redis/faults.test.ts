@@ -9,7 +9,7 @@ import { noFaults } from "./verdict.ts";
 redisTest(
   "G1 G2 a node is killed with SIGKILL and started again: nothing is lost",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const { stores } = await startRedisStore(context);
@@ -30,7 +30,7 @@ redisTest(
 redisTest(
   "G2 G7 Redis stands still for three seconds: nothing is lost, and nobody is let go",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const { redis, stores } = await startRedisStore(context);
@@ -58,7 +58,7 @@ redisTest(
 redisTest(
   "G2 Redis is killed and comes back with its AOF: what was fsynced is all there",
   {
-    timeout: 90_000,
+    timeout: 120_000,
   },
   async (context) => {
     const { redis, stores } = await startRedisStore(context, "durability=fsynced", { appendonly: "always" });

@@ -97,7 +97,7 @@ export class FleetNode {
       program: programPath("./node-program.ts", import.meta.url),
       name: `${options.name} (${options.kind})`,
       args: [JSON.stringify(options)],
-      deadlineMs: 120_000,
+      deadlineMs: 170_000,
     });
     owner.onTestFailed(async () => {
       if (this.child.running) console.error(options.name, JSON.stringify(await this.child.ask("progress")));

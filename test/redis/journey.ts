@@ -93,16 +93,15 @@ export class Journey {
   /** The same for stock Socket.IO, which has promised less. */
   async endOfStock(): Promise<RecoveryVerdict> {
     await this.fleet.hush();
-    await this.travellers.gather();
+    await this.travellers.gather("connected");
     await this.travellers.roundTrip();
     return recoveryVerdictOf(this.fleet.ledger(), await this.travellers.reports());
   }
 
-  /** First the events of the clients, while links fail; then the entries that their handlers published. */
+  /** First the events of the clients, because their handlers publish; then the last entry of each room. */
   async #arrive(): Promise<void> {
-    await this.travellers.settle();
+    await this.travellers.gather("settled");
     await this.fleet.hush();
-    await this.travellers.gather();
     const rooms = [everybody, ...smallRooms];
     const node = this.fleet.nodes.find(({ child }) => child.running);
     const ids = (await node?.say(rooms)) ?? [];

@@ -89,13 +89,9 @@ export class Traveller {
     if (emitEveryMs > 0) this.#emitIn(this.#chance.next() * emitEveryMs);
   }
 
-  /** Stops emitting. Its link goes on to fail, because what is under way has to come through that as well. */
-  stopEmitting(): void {
+  /** Stops emitting and losing its link; what it has emitted goes on to its end. */
+  rest(): void {
     clearTimeout(this.#emitTimer);
-  }
-
-  /** Stops losing its link. */
-  stopDropping(): void {
     this.#wanders = false;
     clearTimeout(this.#dropTimer);
   }

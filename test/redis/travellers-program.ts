@@ -15,8 +15,7 @@ const travellers = await Promise.all(
 
 answerParent({
   setOut: () => travellers.forEach((traveller) => traveller.setOut()),
-  stopEmitting: () => travellers.forEach((traveller) => traveller.stopEmitting()),
-  stopDropping: () => travellers.forEach((traveller) => traveller.stopDropping()),
+  rest: () => travellers.forEach((traveller) => traveller.rest()),
   state: (): TravellersState => ({
     connected: travellers.filter(({ socket }) => socket.connected).length,
     pending: travellers.reduce((sum, { pending }) => sum + pending, 0),

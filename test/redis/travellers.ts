@@ -21,7 +21,7 @@ export async function startTravellers(
       name: `travellers ${index}`,
       args: [JSON.stringify({ ...options, travellers } satisfies TravellersOptions)],
       environment: { HOLDFAST_SEED: String(seed + index) },
-      deadlineMs: 120_000,
+      deadlineMs: 170_000,
     });
   });
   await Promise.all(children.map((child) => child.event("ready", 40_000)));
@@ -45,17 +45,12 @@ export class Travellers {
     await this.#all("setOut");
   }
 
-  /** Stops emitting, and waits for the outcome of everything, with links that go on to fail. */
-  async settle(deadlineMs = 30_000): Promise<void> {
-    await this.#all("stopEmitting");
-    await this.reaches("every event to have an outcome", ({ pending }) => pending === 0, deadlineMs);
-  }
-
-  /** Stops losing links, and waits until everybody is connected. */
-  async gather(deadlineMs = 30_000): Promise<void> {
-    await this.#all("stopEmitting");
-    await this.#all("stopDropping");
-    await this.reaches("everybody to be connected", ({ connected }) => connected === this.count, deadlineMs);
+  /** Stops emitting and losing links, and waits until everybody is connected and, if so wanted, at rest. */
+  async gather(wanted: "connected" | "settled", deadlineMs = 40_000): Promise<void> {
+    await this.#all("rest");
+    const isThere = ({ connected, pending }: TravellersState): boolean =>
+      connected === this.count && (wanted === "connected" || pending === 0);
+    await this.reaches(`everybody to be ${wanted}`, isThere, deadlineMs);
   }
 
   async reaches(what: string, test: (state: TravellersState) => boolean, deadlineMs: number): Promise<void> {

@@ -38,7 +38,7 @@ test("what is shown again behind a reset is no fault, and is counted", () => {
   expect([verdict.covered, verdict.repeated]).toEqual([0, 1]);
 });
 
-test("a log that goes on in another history is whole; one that goes back has lost something", () => {
+test("a log that goes on in another history is whole, and one that goes back is not", () => {
   const onward = [...ledger(3), ...ledger(5, "f").slice(6)];
   expect(verdictOf(onward, [traveller("a", "1 2 3 4 5")]).faults).toEqual(noFaults);
   expect(verdictOf(onward, [traveller("a", "1 2 3 reset 4 5")]).faults).toEqual(noFaults);
@@ -60,8 +60,13 @@ test("an entry without a receipt may be shown or not, but once, and to all or no
 });
 
 test("two receipts for one entry have to name one place", () => {
-  const { faults } = verdictOf([...ledger(2), receipt(2, "e", 7)], [traveller("a", "1 2")]);
-  expect(faults.moved).toBe(1);
+  const shown = [traveller("a", "1 2 3")];
+  expect(verdictOf([...ledger(3), receipt(2, "e", 7)], shown).faults).toEqual({ ...noFaults, moved: 1 });
+  expect(verdictOf([...ledger(3), receipt(2, "e", 2)], shown).faults).toEqual(noFaults);
+  // Published again because the storage had lost it.
+  const lines = [...ledger(3), receipt(2, "f", 3), ...published(4, "f")];
+  expect(verdictOf(lines, [traveller("a", "1 2 3 reset 2 4")]).faults).toEqual(noFaults);
+  expect(verdictOf(lines, [traveller("a", "1 2 3 2 4")]).faults).toEqual({ ...noFaults, duplicated: 1 });
 });
 
 test("every event of a client needs one outcome, and one call of a handler in its order", () => {
