@@ -107,6 +107,7 @@ redisTest("a node name is had once; its successor waits for it and gets it", asy
   await start(context, address, named).line(/Holdfast is at/, 20_000);
   expect(performance.now() - startedAt).toBeLessThan(leaseMs);
 });
+
 async function isAtLeast(redis: RedisServer, version: Refusal["goneIn"]): Promise<boolean> {
   if (version === undefined) return false;
   const [major = 0, minor = 0] = ((await redis.info("server")).get("redis_version") ?? "")
