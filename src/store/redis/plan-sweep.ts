@@ -17,8 +17,9 @@ export function* planSweep(context: PlanContext, retention: RequestOf<"sweep">):
   yield everywhere(context, "noteLimits", [JSON.stringify(limits)]);
   const expired = yield* expireSessions(context, now);
   const forgotten = yield everywhere(context, "forgetOlder", [now - limits.keyAgeMs, keysPerStep]);
-  const { trimmedEntries, trimmedAll } = yield* trimStreams(context, retention);
+  // Before the trimming, so that what that finds to be needed no more waits for the next sweep at least.
   const { droppedStreams, droppedAll } = yield* dropOrphans(context, retention);
+  const { trimmedEntries, trimmedAll } = yield* trimStreams(context, retention);
   const before = yield everywhere(context, "takeTrimmed", []);
   yield everywhere(context, "forgetCalls", []);
   const limited = expired.more || forgotten.some((keys) => count(keys) === keysPerStep);
