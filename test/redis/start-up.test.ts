@@ -47,6 +47,15 @@ const refusals: Readonly<Record<string, Refusal>> = {
     // That one can be asked to wait until a write is synced.
     goneIn: [7, 2],
   },
+  "a node of a Cluster, by the address of a Redis alone": {
+    redis: { lines: ["cluster-enabled yes"] },
+    address: plain(""),
+    says: /redis\+cluster/,
+  },
+  "a Redis alone, by the address of a Cluster": {
+    address: ({ port }) => `redis+cluster://127.0.0.1:${port}`,
+    says: /cluster support disabled/,
+  },
   "durability=replicated without a replica": {
     address: plain("durability=replicated"),
     says: /replica/,
@@ -73,6 +82,12 @@ redisTest(
     await trusting.line(/Holdfast is at/, 20_000);
   },
 );
+
+redisTest("a replica is refused at the start", async (context) => {
+  const primary = await startRedis(context);
+  const replica = await startRedis(context, { replicaOf: primary.port });
+  await isRefused(start(context, replica.address), /replica/);
+});
 
 redisTest("what is in order starts: a password, an AOF that is always synced, a replica", async (context) => {
   const secret = await startRedis(context, { requirePassword: "the-right-one", appendonly: "always" });

@@ -30,6 +30,7 @@ export async function confirmationFor(
 ): Promise<Confirmation | undefined> {
   const servers = (await ask(link, ["INFO"])).map((answer) => parseInfo(String(answer)));
   for (const info of servers) {
+    assertKind(info, address.kind);
     assertVersion(info);
     assertKeepsEverything(info);
   }
@@ -67,6 +68,16 @@ async function fsynced(
     };
   }
   throw unfit("durability=fsynced needs `appendfsync always`, or Redis 7.2 or newer");
+}
+
+/** Elsewhere the first write would be answered with a redirection, or refused. */
+function assertKind(info: ReadonlyMap<string, string>, kind: RedisAddress["kind"]): void {
+  if (kind !== "cluster" && info.get("redis_mode") === "cluster") {
+    throw unfit("it is a node of a Cluster: its address begins with redis+cluster://");
+  }
+  if (kind === "alone" && info.get("role") !== "master") {
+    throw unfit("it is a replica, which takes no writes: name its primary, or use redis+sentinel://");
+  }
 }
 
 function assertVersion(info: ReadonlyMap<string, string>): void {

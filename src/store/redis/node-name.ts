@@ -6,7 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { DeliveryError } from "../../protocol/errors.ts";
 import { parseRedisAddress } from "./address.ts";
-import { connect, type RedisLink } from "./link.ts";
+import { confirmationFor } from "./confirmation.ts";
+import { connect, messageOf, type RedisLink } from "./link.ts";
 
 export type LeaseOptions = {
   /** How long to wait for a name that somebody has. */
@@ -29,10 +30,15 @@ export async function claimInRedis(
   const link = await connect(parsed, () => undefined);
   const lease = new Lease(link, `${parsed.prefix}:${parsed.database}:node:${name}`, onLost);
   try {
+    // It is the first that a start asks of a Redis, and one that cannot keep the store is better told by
+    // that.
+    await confirmationFor(parsed, link);
     if (await lease.take(waitMs)) return () => lease.end();
   } catch (cause) {
     await link.close();
-    throw new DeliveryError("store_unavailable", { detail: `node name ${name}`, cause });
+    if (cause instanceof DeliveryError) throw cause;
+    const detail = `the node name ${name} cannot be claimed: ${messageOf(cause)}`;
+    throw new DeliveryError("store_unavailable", { detail, cause });
   }
   await link.close();
   throw new DeliveryError("node_in_use", { detail: `another process on this Redis is called ${name}` });
