@@ -3,7 +3,6 @@
  * is none yet; each ends with one result.
  */
 
-import { EventEmitter } from "node:events";
 import { DeliveryError } from "../protocol/errors.ts";
 import { frameEvent } from "../protocol/frames.ts";
 import { decodePayload } from "../protocol/payload.ts";
@@ -11,6 +10,8 @@ import { reservedEvents } from "../protocol/reserved-events.ts";
 import type { Run } from "../protocol/server-session.ts";
 import { hasListener, rejection, runEvent, type RunResult } from "./dispatch.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { askerOf } from "./replies.ts";
+import { runReply, unanswered } from "./reply-run.ts";
 import { Request, runInRequest } from "./request.ts";
 import type { Session } from "./session.ts";
 
@@ -22,6 +23,8 @@ export class EventRuns {
   readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running = 0;
+  /** Answers on their way to other processes; made with the first one. */
+  #forwarded: Set<number> | undefined;
   /** Stalls of this process up to which it is known that the session is still held here. */
   #stalls: number;
   #confirming = false;
@@ -37,9 +40,9 @@ export class EventRuns {
     this.#stalls = delivery.node.pulse.stalls();
   }
 
-  /** Handlers that are running. */
+  /** Handlers that are running, here or, called back by an answer, in another process. */
   get running(): number {
-    return this.#running;
+    return this.#running + (this.#forwarded?.size ?? 0);
   }
 
   /** Events that wait for a listener. */
@@ -148,7 +151,8 @@ export class EventRuns {
       runEvent({ socket: this.#session.socket, virtual: this.#session }, args, {
         wantsReply: run.wantsReply,
         timeoutMs: handlerTimeoutMs,
-        encodeReply: (values) => this.#delivery.encodeReply(this.#session, values),
+        encodeReply: (values) =>
+          this.#delivery.questions.encodeReply(this.#session.id, this.#session, values),
       }),
     );
     await request.settled();
@@ -161,34 +165,51 @@ export class EventRuns {
     } else this.#delivery.afterEntries(this.#session, request, () => this.#finish(run.sequence, result));
   }
 
+  /** An event whose outcome another process has said begins here no more. */
+  settle(sequence: number): void {
+    this.#forwarded?.delete(sequence);
+  }
+
+  /** The answer was given to another process, which says nothing of it. */
+  handleUnanswered(sequence: number): void {
+    if (this.#forwarded?.delete(sequence) === true) this.#finish(sequence, unanswered(true));
+  }
+
   #runReply(run: Run, name: string, values: unknown[]): void {
-    const callback = this.#delivery.takeReply(name, this.#session.id);
-    if (callback === undefined) {
-      const gone = rejection(
-        new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }),
-      );
-      this.#finish(run.sequence, run.wantsReply ? gone : { kind: "ok", body: "" });
+    const { node, options } = this.#delivery;
+    const asker = askerOf(name);
+    const callback = node.replies.take(name, this.#session.id);
+    if (callback === undefined && asker !== node.id) {
+      void this.#forward(run, asker);
       return;
     }
-    const virtual = new EventEmitter();
-    virtual.on("reply", (...args: unknown[]) => callback(undefined, args));
-    const options = {
-      wantsReply: run.wantsReply,
-      timeoutMs: this.#delivery.options.handlerTimeoutMs,
-      encodeReply: (args: unknown[]) => this.#delivery.encodeReply(this.#session, args),
-    };
-    const request = new Request(this.#session, run.sequence);
+    if (callback === undefined) {
+      this.#finish(run.sequence, unanswered(run.wantsReply));
+      return;
+    }
     this.#running += 1;
-    void runInRequest(request, () =>
-      runEvent({ socket: undefined, virtual }, ["reply", ...values], options),
-    ).then(async (result) => {
-      await request.settled();
-      request.close();
+    void runReply(callback, values, {
+      request: new Request(this.#session, run.sequence),
+      wantsReply: run.wantsReply,
+      timeoutMs: options.handlerTimeoutMs,
+      encodeReply: (args) => this.#delivery.questions.encodeReply(this.#session.id, this.#session, args),
+    }).then((result) => {
       this.#running -= 1;
-      // The callback is spent, so an error in it cannot be made good by running it again.
-      const final = result.kind === "retry" ? rejection(result.cause as Error) : result;
-      this.#finish(run.sequence, final);
+      this.#finish(run.sequence, result);
     });
+  }
+
+  /** Another process waits for this answer; what the store does not take now, the client sends again. */
+  async #forward(run: Run, asker: string): Promise<void> {
+    const { sequence } = run;
+    this.#forwarded ??= new Set();
+    this.#forwarded.add(sequence);
+    const { others } = this.#delivery.node;
+    const result = await others.answer(this.#session, run, asker).catch((cause: unknown) => {
+      this.#delivery.reportStoreError(cause);
+      return { kind: "retry", delayMs: undefined, cause } as const;
+    });
+    if (result !== undefined && this.#forwarded.delete(sequence)) this.#finish(sequence, result);
   }
 }
 

@@ -77,6 +77,14 @@ function attach(io: StockServer): void {
       io.to(room ?? "").emit("said", id);
       done(id);
     });
+    // The answer may come by another worker; whoever gives it is told who has got it.
+    socket.on("ask me", (id: string, done: () => void) => {
+      done();
+      socket.emit("question", id, (answer: string, thank: (pid: number) => void) => {
+        io.to(socket.id).emit("answered", answer, process.pid);
+        thank(process.pid);
+      });
+    });
     socket.on("where", (done: (pid: number) => void) => done(process.pid));
     socket.on("whisper", (id: string) => io.to(room ?? "").volatile.emit("whispered", id));
     socket.on("count", async (done: (count: number) => void) => done((await io.fetchSockets()).length));

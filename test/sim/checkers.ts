@@ -41,8 +41,7 @@ export function check(evidence: Evidence): Violation[] {
   checkEffects({ history, emitted, rooms, handlerTimeoutMs: delivery.handlerTimeoutMs }, report);
   checkKeys(history, report);
   checkVolatile(history, report);
-  const mayEvict = delivery.suspendedSessionsLimit < 2 * world.seats.length;
-  checkAnswers({ history, livePages: pages, mayEvict, mayForget: usage.delivery.repliesLimit < 100 }, report);
+  checkAnswers({ history, livePages: pages, mayForget: usage.delivery.repliesLimit < 100 }, report);
   const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
   if (history.of("rewound").length === 0)
     checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);

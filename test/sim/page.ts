@@ -149,9 +149,10 @@ export class Page {
       history.add({ kind: "shown", page, session: session(), stream, offset, id, aside });
     };
     socket.on("note", (id: string) => show(id, ""));
-    socket.on("question", (id: string, answer: (value: string) => void) => {
+    socket.on("question", (id: string, how: string, answer: Answer) => {
       show(id, "question");
-      answerSoon(() => answer(`answer:${id}`));
+      const thanked = (value: string) => history.add({ kind: "thanked", page, id, value });
+      answerSoon(() => (how === "thank" ? answer(`answer:${id}`, thanked) : answer(`answer:${id}`)));
     });
     socket.delivery.on("gap", ({ stream, from, to, reason }) =>
       history.add({ kind: "gap", page, session: session(), stream, from, to, reason }),
@@ -249,6 +250,8 @@ export class Page {
     this.socket.volatile.emit("flash", id);
   }
 }
+
+type Answer = (value: string, thanked?: (value: string) => void) => void;
 
 /** As long as there is no room for an answer in the outbox, it is given a little later. */
 function answerSoon(answer: () => void): void {
