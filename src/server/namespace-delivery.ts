@@ -224,8 +224,10 @@ export class NamespaceDelivery {
         .catch(report)
         .finally(() => this.ending.delete(session.id));
     }
-    if (reason === "moved") {
-      session.connection?.refuse(serverFrame.error("stale_generation", "resumed elsewhere"));
+    // By a clock that was set, the life of a session may be over while its client is here.
+    if (reason === "moved" || reason === "expired") {
+      const detail = reason === "moved" ? "resumed elsewhere" : "its life is over";
+      session.connection?.refuse(serverFrame.error("stale_generation", detail));
     }
     // Where the session goes on, so do its callbacks: the answers come from there.
     if (!isElsewhere(reason)) this.node.replies.giveUpSession(session.id, "session_closed");
