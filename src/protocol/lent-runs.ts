@@ -4,18 +4,20 @@
  * and how it ended: the outcome is for the new holder to record, because a write of the old one is refused.
  *
  * - getters: `size`, `running`, `isTaken`, `knows`;
- * - inputs: `handleLeft`, `handleTaken`, `lend`, `handleEnded`, `handleTimeout`;
+ * - inputs: `handleLeft`, `handleTaken`, `lend`, `handleAnswered`, `handleEnded`, `handleTimeout`;
  * - outputs: words and whom they are for, returned by the inputs.
  */
 
 import { type Claimed, judge, unclaimed } from "./holder.ts";
 import type { InboxOutcome } from "./inbox.ts";
-import type { NodeWord, TakeWord } from "./node-words.ts";
+import type { DoneWord, EntryPlace, NodeWord, TakeWord } from "./node-words.ts";
 
 export type WordFor = { readonly to: string; readonly word: NodeWord };
 
 /** A session as it was here when it went on elsewhere. */
 export type Leaving = {
+  /** The last one in which it was held here. */
+  readonly generation: number;
   readonly claimed: Pick<Claimed, "holder" | "heard" | "low" | "last">;
   /** What has begun and is not known to be recorded. */
   readonly running: readonly number[];
@@ -23,14 +25,32 @@ export type Leaving = {
   readonly ask: readonly string[];
 };
 
-type End = Pick<InboxOutcome, "status" | "body"> | "none";
+export type BroughtAnswer = {
+  readonly namespace: string;
+  readonly session: string;
+  readonly since: number;
+  readonly sequence: number;
+  readonly request: string;
+};
+
+/** How a run has ended; without an outcome the event is to be run again. */
+export type RunEnd = {
+  readonly sequence: number;
+  readonly outcome: InboxOutcome | undefined;
+  readonly places: readonly EntryPlace[];
+};
+
+type End = Pick<DoneWord, "outcome" | "places">;
 
 type Lent = {
   namespace: string;
+  generation: number;
   claimed: Leaving["claimed"];
   ask: readonly string[];
   /** How each run has ended; undefined while it runs. */
   readonly runs: Map<number, End | undefined>;
+  /** Answers that were brought from elsewhere, by what was asked: two lives of a client number them alike. */
+  readonly answers: Map<string, { readonly sequence: number; end: End | undefined }>;
   holder: { readonly node: string; readonly since: number } | undefined;
   /** The highest generation that another process was heard to hold it in. */
   taken: number;
@@ -55,8 +75,9 @@ export class LentRuns {
   /** Runs that have not ended. */
   get running(): number {
     let running = 0;
-    for (const { runs } of this.#sessions.values())
-      for (const end of runs.values()) if (end === undefined) running += 1;
+    for (const lent of this.#sessions.values()) {
+      for (const [, end] of runsOf(lent)) if (end === undefined) running += 1;
+    }
     return running;
   }
 
@@ -75,9 +96,10 @@ export class LentRuns {
     at: { readonly namespace: string; readonly session: string },
     leaving: Leaving,
   ): void {
-    const { claimed, running, ask } = leaving;
+    const { generation, claimed, running, ask } = leaving;
     if (running.length === 0 && ask.length === 0 && !this.knows(at.session)) return;
     const lent = this.#change(now, at);
+    lent.generation = generation;
     lent.claimed = claimed;
     lent.ask = ask;
     for (const sequence of running) lent.runs.set(sequence, undefined);
@@ -91,11 +113,15 @@ export class LentRuns {
     lent.taken = since;
     lent.holder = { node: from, since };
     // What another life of the client had begun is no longer part of the session; its numbers are used anew.
-    if (judge({ ...unclaimed, ...lent.claimed }, word) !== "goes on") {
+    const isPart = goesOn(lent, word);
+    if (!isPart) {
       lent.runs.clear();
       lent.ask = [];
     }
-    const known = [...lent.runs].filter(([sequence]) => sequence >= low);
+    // Whoever goes on with it next has it from this one.
+    lent.generation = since;
+    lent.claimed = { ...lent.claimed, holder: word.holder ?? lent.claimed.holder };
+    const known = isPart ? runsOf(lent).filter(([sequence]) => sequence >= low) : [];
     const sequences = known.map(([sequence]) => sequence);
     const { ask } = lent;
     const held = { kind: "held", namespace, session, since, sequences, ask } as const;
@@ -104,28 +130,38 @@ export class LentRuns {
   }
 
   /**
-   * An answer was brought from the process that holds the session. Returns whether it is new here; what
-   * becomes of one that is not is said again.
+   * An answer was brought from the process that holds the session; `isWaitedFor`: a callback waits for it.
+   * Returns whether it is new here; what becomes of one that is not is said again.
    */
-  lend(
-    now: number,
-    to: string,
-    at: { namespace: string; session: string; since: number; sequence: number },
-  ): "new" | readonly WordFor[] {
-    const { session, since, sequence } = at;
+  lend(now: number, to: string, at: BroughtAnswer, isWaitedFor: boolean): "new" | readonly WordFor[] {
+    const { session, since, sequence, request } = at;
     const lent = this.#change(now, at);
     if (since >= lent.taken) lent.holder = { node: to, since };
-    if (lent.runs.has(sequence)) return this.#done(session, lent, sequence, lent.runs.get(sequence));
-    lent.runs.set(sequence, undefined);
+    const known = lent.answers.get(request);
+    if (known !== undefined) return this.#done(session, lent, sequence, known.end);
+    // It came before the session went on elsewhere, and its callback runs.
+    if (!isWaitedFor && lent.runs.has(sequence))
+      return this.#done(session, lent, sequence, lent.runs.get(sequence));
+    lent.answers.set(request, { sequence, end: undefined });
     return "new";
   }
 
-  /** A run has ended. Without an outcome the event is to be run again. */
-  handleEnded(now: number, session: string, sequence: number, outcome: InboxOutcome | undefined): WordFor[] {
+  /** The callback of an answer that was brought is through. */
+  handleAnswered(now: number, at: BroughtAnswer, outcome: InboxOutcome | undefined): WordFor[] {
+    const { session, request } = at;
+    const lent = this.#sessions.get(session);
+    const answer = lent?.answers.get(request);
+    if (lent === undefined || answer === undefined) return [];
+    this.#change(now, at);
+    answer.end = endOf(outcome, []);
+    return this.#done(session, lent, answer.sequence, answer.end);
+  }
+
+  handleEnded(now: number, session: string, { sequence, outcome, places }: RunEnd): WordFor[] {
     const lent = this.#sessions.get(session);
     if (lent === undefined || !lent.runs.has(sequence)) return [];
     this.#change(now, { namespace: lent.namespace, session });
-    const end = outcome === undefined ? "none" : { status: outcome.status, body: outcome.body };
+    const end = endOf(outcome, places);
     lent.runs.set(sequence, end);
     return this.#done(session, lent, sequence, end);
   }
@@ -133,8 +169,9 @@ export class LentRuns {
   /** Says that it lives to everyone who waits, and forgets what nobody has asked for in time. */
   handleTimeout(now: number): WordFor[] {
     const waiting = new Set<string>();
-    for (const [session, { runs, holder, changedAt }] of this.#sessions) {
-      const isRunning = [...runs.values()].includes(undefined);
+    for (const [session, lent] of this.#sessions) {
+      const { holder, changedAt } = lent;
+      const isRunning = runsOf(lent).some(([, end]) => end === undefined);
       if (!isRunning && now - changedAt >= keptMs) this.#sessions.delete(session);
       if (isRunning && holder !== undefined) waiting.add(holder.node);
     }
@@ -147,8 +184,7 @@ export class LentRuns {
     const { namespace, holder } = lent;
     if (holder === undefined || end === undefined) return [];
     const { node: to, since } = holder;
-    const outcome = end === "none" ? {} : { outcome: end };
-    return [{ to, word: { kind: "done", namespace, session, since, sequence, ...outcome } }];
+    return [{ to, word: { kind: "done", namespace, session, since, sequence, ...end } }];
   }
 
   /** The session's entry, made where there is none. */
@@ -156,9 +192,11 @@ export class LentRuns {
     const { namespace, session } = at;
     const lent = this.#sessions.get(session) ?? {
       namespace,
+      generation: 0,
       claimed: { holder: undefined, heard: 0, low: 0, last: 0 },
       ask: [],
       runs: new Map<number, End | undefined>(),
+      answers: new Map<string, { readonly sequence: number; end: End | undefined }>(),
       holder: undefined,
       taken: 0,
       changedAt: now,
@@ -172,6 +210,27 @@ export class LentRuns {
     }
     return lent;
   }
+}
+
+function runsOf({ runs, answers }: Lent): (readonly [sequence: number, end: End | undefined])[] {
+  return [...runs, ...[...answers.values()].map(({ sequence, end }) => [sequence, end] as const)];
+}
+
+function endOf(outcome: InboxOutcome | undefined, places: readonly EntryPlace[]): End {
+  return { places, ...(outcome && { outcome: { status: outcome.status, body: outcome.body } }) };
+}
+
+/**
+ * Whether what runs here is part of the session as the client knows it. Another life of the client goes on
+ * with what the one before had begun, as a reloaded page does, if it comes right from there: once it was
+ * welcomed elsewhere it has numbered events of its own, and its number for one of them may run here as
+ * another's.
+ */
+function goesOn({ generation, claimed }: Lent, claim: TakeWord): boolean {
+  const { holder } = claim;
+  const isAnotherLife = (holder?.instance ?? "") !== (claimed.holder?.instance ?? holder?.instance ?? "");
+  if (isAnotherLife && holder?.generation !== generation) return false;
+  return judge({ ...unclaimed, ...claimed }, claim) === "goes on";
 }
 
 /** The one who waits gives up after three of them. */

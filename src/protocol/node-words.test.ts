@@ -28,8 +28,15 @@ const words: readonly NodeWord[] = [
     holder: { instance: "i", generation: 2, attempt: 4 },
   },
   { kind: "held", ...at, since: 3, sequences: [4, 7], ask: ["b"] },
-  { kind: "done", ...at, since: 3, sequence: 4 },
-  { kind: "done", ...at, since: 3, sequence: 4, outcome: { status: "ok", body: '["yes"]' } },
+  { kind: "done", ...at, since: 3, sequence: 4, places: [] },
+  {
+    kind: "done",
+    ...at,
+    since: 3,
+    sequence: 4,
+    outcome: { status: "ok", body: '["yes"]' },
+    places: [{ stream: 2, epoch: "e", offset: 9 }],
+  },
 ];
 
 test.each(words)("$kind comes out as it went in", (word) => {
@@ -53,6 +60,7 @@ test("kinds of a later version, and what is no word, are left alone", () => {
     ["answer", "a", { ...answer, request: undefined }],
     ["done", "a", { ...done, outcome: { status: "fine", body: "" } }],
     ["done", "a", { ...done, since: undefined }],
+    ["done", "a", { ...done, places: [[2, 9]] }],
   ];
   for (const word of wrong) expect(decodeWord(JSON.stringify(word))).toBeUndefined();
   expect(decodeWord("{")).toBeUndefined();

@@ -57,7 +57,11 @@ export type DoneWord = {
   readonly sequence: number;
   /** Absent when there is none, so that the event is to be run again. */
   readonly outcome?: Pick<InboxOutcome, "status" | "body"> | undefined;
+  /** Where the entries of the run stand: the client is shown them before the outcome. */
+  readonly places: readonly EntryPlace[];
 };
+
+export type EntryPlace = { readonly stream: number; readonly epoch: string; readonly offset: number };
 
 export type NodeWord =
   /** Makes the stream of the process that says it, so that others know it, and keeps it. */
@@ -120,8 +124,14 @@ function isHolder(value: unknown): boolean {
   return isShortText(instance) && isCount(generation) && isCount(attempt);
 }
 
-function isDone({ since, sequence, outcome }: Fields): boolean {
-  return isOrdinal(since) && isOrdinal(sequence) && (outcome === undefined || isOutcome(outcome));
+function isDone({ since, sequence, outcome, places }: Fields): boolean {
+  const isNamed = isOrdinal(since) && isOrdinal(sequence) && isList(places, isPlace);
+  return isNamed && (outcome === undefined || isOutcome(outcome));
+}
+
+function isPlace(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  return isOrdinal(value["stream"]) && isShortText(value["epoch"]) && isOrdinal(value["offset"]);
 }
 
 function isList(value: unknown, isItem: (item: unknown) => boolean): boolean {

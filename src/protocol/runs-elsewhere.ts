@@ -11,14 +11,15 @@
  * began it is gone, stands still, or is not heard.
  */
 
+import type { Claim } from "./holder.ts";
 import type { InboxOutcome } from "./inbox.ts";
-import type { DoneWord, HeldWord } from "./node-words.ts";
+import type { DoneWord, EntryPlace, HeldWord } from "./node-words.ts";
 
 export type ElsewhereOutput =
   /** Ask this process, too. */
   | { readonly kind: "take"; readonly node: string }
-  /** This event has ended there: its outcome is to be recorded. */
-  | { readonly kind: "outcome"; readonly outcome: InboxOutcome }
+  /** This event has ended there: its outcome is to be recorded, behind the entries at these places. */
+  | { readonly kind: "outcome"; readonly outcome: InboxOutcome; readonly places: readonly EntryPlace[] }
   /** The process that was given this answer says nothing, or knows nobody who waits for it. */
   | { readonly kind: "unanswered"; readonly sequence: number };
 
@@ -34,14 +35,14 @@ type Elsewhere = {
 export class RunsElsewhere {
   /** The generation in which this process began to hold the session: words about another are not for it. */
   readonly since: number;
-  /** What the client had never sent when it came here runs nowhere else. */
-  readonly #next: number;
+  /** What the client said of itself when it came here; what it had never sent by then runs nowhere else. */
+  readonly claim: Claim;
   readonly #nodes = new Map<string, Elsewhere>();
   readonly #asked = new Set<string>();
 
-  constructor(options: { readonly since: number; readonly next: number }) {
+  constructor(options: { readonly since: number; readonly claim: Claim }) {
     this.since = options.since;
-    this.#next = options.next;
+    this.claim = options.claim;
   }
 
   /** Processes that are waited for. */
@@ -57,7 +58,7 @@ export class RunsElsewhere {
   /** True while the event may be running in another process. */
   waits(sequence: number): boolean {
     for (const { heard, runs } of this.#nodes.values()) {
-      if (heard ? runs.has(sequence) : sequence < this.#next) return true;
+      if (heard ? runs.has(sequence) : sequence < this.claim.next) return true;
     }
     return false;
   }
@@ -99,13 +100,13 @@ export class RunsElsewhere {
     if (elsewhere !== undefined) elsewhere.deadline = now + (elsewhere.heard ? silenceMs : answerMs);
   }
 
-  handleDone(node: string, { since, sequence, outcome }: Omit<DoneWord, "kind">): ElsewhereOutput[] {
+  handleDone(node: string, { since, sequence, outcome, places }: Omit<DoneWord, "kind">): ElsewhereOutput[] {
     if (since !== this.since) return [];
     const elsewhere = this.#nodes.get(node);
     elsewhere?.runs.delete(sequence);
     const isAnswer = elsewhere?.answers.delete(sequence) === true;
     if (elsewhere !== undefined) this.#forgetIdle(node, elsewhere);
-    if (outcome !== undefined) return [{ kind: "outcome", outcome: { sequence, ...outcome } }];
+    if (outcome !== undefined) return [{ kind: "outcome", outcome: { sequence, ...outcome }, places }];
     return isAnswer ? [{ kind: "unanswered", sequence }] : [];
   }
 

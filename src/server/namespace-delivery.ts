@@ -6,6 +6,7 @@ import { DeliveryError } from "../protocol/errors.ts";
 import type { FrameError } from "../protocol/frames.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import type { InboxOutcome } from "../protocol/inbox.ts";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import { encodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Fence, Fenced, Receipt, Store } from "../store/port.ts";
@@ -118,17 +119,19 @@ export class NamespaceDelivery {
     this.emit({ rooms: [session.id], except: [], args, ...(request === undefined ? {} : { request }) });
   }
 
-  /** Calls back once the client has been sent the entries that the request published. */
-  afterEntries(session: Session, request: Request, done: () => void): void {
+  /** Calls back once the client has been sent the entries at these places. */
+  afterEntries(session: Session, places: readonly EntryPlace[], done: () => void): void {
     const { connection } = session;
     let waiting = 1;
     const release = () => {
       waiting -= 1;
       if (waiting === 0) done();
     };
-    for (const { stream, offset } of connection === undefined ? [] : request.places) {
+    for (const { stream, epoch, offset } of connection === undefined ? [] : places) {
       const member = connection?.members.get(stream);
       if (member === undefined || member.feed.sent >= offset) continue;
+      // A storage that has gone back may have lost the entry, and nobody is ever sent it.
+      if (member.feed.epoch !== epoch) continue;
       waiting += 1;
       member.after(offset, release);
     }
@@ -224,6 +227,8 @@ export class NamespaceDelivery {
         .catch(report)
         .finally(() => this.ending.delete(session.id));
     }
+    // In front of what ends with its connection.
+    if (isElsewhere(reason)) this.node.others.handleLeft(session);
     // By a clock that was set, the life of a session may be over while its client is here.
     if (reason === "moved" || reason === "expired") {
       const detail = reason === "moved" ? "resumed elsewhere" : "its life is over";
@@ -319,7 +324,8 @@ export class NamespaceDelivery {
       const result = await this.store.append(holding === undefined ? append : { ...append, holding });
       if (result.ok) {
         meter?.appended(performance.now() - startedAt);
-        for (const { stream, offset } of result.receipts) active?.places.push({ stream, offset });
+        for (const { stream, epoch, offset } of result.receipts)
+          active?.places.push({ stream, epoch, offset });
         return result.receipts;
       }
       // As with a fence: resumed in this very process meanwhile, the session goes on, and so does its

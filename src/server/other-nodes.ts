@@ -4,11 +4,12 @@
  * `RunsElsewhere` and `LentRuns`; here it is carried out.
  */
 
-import type { InboxOutcome, Run } from "../protocol/inbox.ts";
-import { LentRuns, type WordFor } from "../protocol/lent-runs.ts";
-import type { AnswerWord, NodeWord } from "../protocol/node-words.ts";
+import { type Claim, unclaimed } from "../protocol/holder.ts";
+import type { Run } from "../protocol/inbox.ts";
+import { LentRuns, type RunEnd, type WordFor } from "../protocol/lent-runs.ts";
+import type { AnswerWord, NodeWord, TakeWord } from "../protocol/node-words.ts";
 import { decodePayload } from "../protocol/payload.ts";
-import type { CommittedEntry } from "../store/port.ts";
+import type { CommittedEntry, ResumedSession, ResumeRequest, ResumeResult } from "../store/port.ts";
 import type { DeliveryNode } from "./delivery-node.ts";
 import type { RunResult } from "./dispatch.ts";
 import { toBuffer } from "./event-runs.ts";
@@ -23,6 +24,8 @@ export class OtherNodes {
   readonly #node: DeliveryNode;
   readonly #log: NodeLog;
   readonly #lent = new LentRuns({ limit: lentSessionsLimit });
+  /** Sessions that this process is about to resume, and what others said of them meanwhile. */
+  readonly #resuming = new Map<string, { readonly takes: Take[]; count: number }>();
   /** Sessions that wait for other processes. */
   readonly #waiting = new Set<Session>();
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -80,9 +83,66 @@ export class OtherNodes {
     return undefined;
   }
 
+  /**
+   * Resumes a session in the store. Whoever has taken it over since does not wait for this process to find
+   * out: the resume has come too late then, and the client is at the other one.
+   */
+  async resume(request: ResumeRequest): Promise<ResumeResult> {
+    const { session } = request;
+    const resuming = this.#resuming.get(session) ?? { takes: [], count: 0 };
+    this.#resuming.set(session, resuming);
+    resuming.count += 1;
+    try {
+      const result = await this.#node.store.resumeSession(request);
+      const newer = result.ok && resuming.takes.find(({ word }) => word.generation > result.generation);
+      if (!result.ok || newer === undefined || newer === false) return result;
+      const ask = result.previousNode === this.#node.id ? [] : [result.previousNode];
+      const leaving = { generation: result.generation, claimed: unclaimed, running: [], ask };
+      this.#lent.handleLeft(performance.now(), newer.word, leaving);
+      return { ok: false, reason: "late" };
+    } finally {
+      resuming.count -= 1;
+      if (resuming.count === 0) this.#resuming.delete(session);
+      for (const { from, word } of resuming.takes.splice(0)) this.#hearTake(from, word);
+    }
+  }
+
+  /** A session goes on here. Asks who had it before, where what the client may send again may run there. */
+  handleResumed(session: Session, claim: Claim, resumed: ResumedSession): void {
+    const { previousNode, outcomes, inboxLow } = resumed;
+    const low = Math.max(claim.low, inboxLow);
+    const settled = outcomes.filter(({ sequence }) => sequence >= low && sequence < claim.next).length;
+    const isUnsettled = claim.next - low > settled;
+    const { id } = this.#node;
+    session.comeFromElsewhere(claim);
+    if (this.#lent.knows(session.id)) this.#askFirst(session, id);
+    if (isUnsettled && previousNode !== id) this.#askFirst(session, previousNode);
+  }
+
+  /** The session has ended here, and may go on elsewhere. */
+  handleLeft(session: Session): void {
+    this.#lent.handleLeft(
+      performance.now(),
+      { namespace: session.namespace, session: session.id },
+      session.leaving,
+    );
+    if (this.#lent.size > 0) this.#watchTime();
+  }
+
+  /** Asks a process what it runs of the session. */
+  ask(session: Session, to: string): void {
+    const { since: generation, claim } = session.elsewhere;
+    const { low, next, holder } = claim;
+    const at = { namespace: session.namespace, session: session.id, generation, low, next };
+    const word = { kind: "take", ...at, ...(holder === undefined ? {} : { holder }) } as const;
+    this.#waitFor(session);
+    if (to === this.#node.id) this.#say(this.#lent.handleTaken(performance.now(), to, word));
+    else this.#say([{ to, word }]);
+  }
+
   /** A run of a session that has gone on elsewhere is over, with or without an outcome. */
-  handleEnded(session: string, sequence: number, outcome: InboxOutcome | undefined): void {
-    this.#say(this.#lent.handleEnded(performance.now(), session, sequence, outcome));
+  handleEnded(session: string, end: RunEnd): void {
+    this.#say(this.#lent.handleEnded(performance.now(), session, end));
   }
 
   close(): void {
@@ -106,8 +166,13 @@ export class OtherNodes {
         return;
       }
       case "take":
-      case "held":
+        this.#hearTake(from, word);
         return;
+      case "held": {
+        const session = this.#node.sessionOf(word);
+        session?.handleElsewhere(session.elsewhere.handleHeld(performance.now(), from, word));
+        return;
+      }
     }
   }
 
@@ -116,16 +181,16 @@ export class OtherNodes {
     const { request, session, sequence, wantsReply, payload } = word;
     const delivery = this.#node.findNamespace(word.namespace);
     if (delivery === undefined) return;
-    const lent = this.#lent.lend(performance.now(), from, word);
+    const callback = this.#node.replies.take(request, session);
+    const lent = this.#lent.lend(performance.now(), from, word, callback !== undefined);
     if (lent !== "new") {
       this.#say(lent);
       return;
     }
-    const callback = this.#node.replies.take(request, session);
     const values = decodePayload(payload, toBuffer);
     const end = (result: RunResult) => {
       const outcome = outcomeOf(sequence, result);
-      const words = this.#lent.handleEnded(performance.now(), session, sequence, outcome);
+      const words = this.#lent.handleAnswered(performance.now(), word, outcome);
       // Nobody waits for the end of an answer that wants no reply: it was recorded when it was on its way.
       if (wantsReply) this.#say(words);
     };
@@ -149,6 +214,24 @@ export class OtherNodes {
     // account.
     if (!wantsReply) request.close();
     return request;
+  }
+
+  #askFirst(session: Session, to: string): void {
+    if (session.elsewhere.ask(performance.now(), to)) this.ask(session, to);
+  }
+
+  #hearTake(from: string, word: TakeWord): void {
+    const resuming = this.#resuming.get(word.session);
+    if (resuming !== undefined && resuming.takes.length < takesLimit) {
+      resuming.takes.push({ from, word });
+      return;
+    }
+    const session = this.#node.sessionOf(word);
+    if (session !== undefined) {
+      if (session.generation >= word.generation) return;
+      this.#node.namespace(word.namespace).endSession(session, "moved");
+    }
+    this.#say(this.#lent.handleTaken(performance.now(), from, word));
   }
 
   #waitFor(session: Session): void {
@@ -196,7 +279,11 @@ export class OtherNodes {
   }
 }
 
+type Take = { readonly from: string; readonly word: TakeWord };
+
 /** Far below the deadlines that are looked at. */
 const lookIntervalMs = 100;
 /** Sessions that went on elsewhere while something of them ran here; the events of more run again. */
 const lentSessionsLimit = 10_000;
+/** Takeovers of one session while the store answers once; the last ones are answered without it. */
+const takesLimit = 16;

@@ -1,6 +1,8 @@
 /** What becomes of a session's events once they have run: their outcomes on the way into the store. */
 
 import { DeliveryError } from "../protocol/errors.ts";
+import type { RunEnd } from "../protocol/lent-runs.ts";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import type { InboxOutcome, ServerSession } from "../protocol/server-session.ts";
 import { rejection, type RunResult } from "./dispatch.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
@@ -12,6 +14,8 @@ export class OutcomeRecords {
   readonly #inbox: ServerSession;
   /** Made with the first one: most sessions are idle most of the time. */
   #underWay: Set<number> | undefined;
+  /** Where the entries of those runs stand; made with the first one. */
+  #places: Map<number, readonly EntryPlace[]> | undefined;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
   #retries: Map<number, number> | undefined;
 
@@ -27,12 +31,13 @@ export class OutcomeRecords {
   }
 
   /** Tells the inbox how a run has ended. */
-  finish(sequence: number, result: RunResult): void {
+  finish(sequence: number, result: RunResult, places: readonly EntryPlace[]): void {
     const outcome = result.kind === "retry" ? this.#retry(sequence, result) : outcomeOf(sequence, result);
     // Whoever holds the session now is to record it, or to run the event again.
-    if (this.#session.ended) this.#delivery.node.others.handleEnded(this.#session.id, sequence, outcome);
+    if (this.#session.ended) this.#handOver({ sequence, outcome, places });
     if (outcome === undefined || this.#session.ended) return;
     this.#retries?.delete(sequence);
+    if (places.length > 0) (this.#places ??= new Map()).set(sequence, places);
     this.take(outcome);
   }
 
@@ -57,7 +62,12 @@ export class OutcomeRecords {
     }
     this.#underWay.delete(sequence);
     // Refused, as a rule; where it was not, the new holder has found it.
-    if (this.#session.ended) this.#delivery.node.others.handleEnded(this.#session.id, sequence, outcome);
+    if (this.#session.ended) this.#handOver({ sequence, outcome, places: this.#places?.get(sequence) ?? [] });
+    this.#places?.delete(sequence);
+  }
+
+  #handOver(end: RunEnd): void {
+    this.#delivery.node.others.handleEnded(this.#session.id, end);
   }
 
   /** Returns the outcome of an event that is not tried again; undefined when it is. */

@@ -6,8 +6,10 @@
 
 import { EventEmitter } from "node:events";
 import { assertNever } from "../protocol/errors.ts";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import type { Claim } from "../protocol/holder.ts";
+import type { Leaving } from "../protocol/lent-runs.ts";
 import { type ElsewhereOutput, RunsElsewhere } from "../protocol/runs-elsewhere.ts";
 import { ServerSession, type InboxOutcome, type ServerOutput } from "../protocol/server-session.ts";
 import type { Fence, Membership, ResumedSession, StreamHead } from "../store/port.ts";
@@ -88,7 +90,7 @@ export class Session extends EventEmitter implements SocketSession {
       uploads: resumed?.uploads ?? [],
     });
     this.#records = new OutcomeRecords(this, delivery, this.#inbox);
-    this.#runs = new EventRuns(this, delivery, (sequence, result) => this.#finish(sequence, result));
+    this.#runs = new EventRuns(this, delivery, (...end) => this.#finish(...end));
     this.#uploads = new SessionUploads(this, delivery, this.#inbox);
     super.on("newListener", listenerAdded);
   }
@@ -99,8 +101,17 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** What other processes run of it. */
   get elsewhere(): RunsElsewhere {
-    this.#elsewhere ??= new RunsElsewhere({ since: this.#since, next: 1 });
+    this.#elsewhere ??= new RunsElsewhere({ since: this.#since, claim: { low: 1, next: 1 } });
     return this.#elsewhere;
+  }
+
+  /** What those who hold the session from now on have to know of it. */
+  get leaving(): Leaving {
+    const { generation } = this;
+    const { holder, heard } = this.holder;
+    const running = [...this.#runs.underWay, ...this.#records.underWay];
+    const claimed = { holder, heard, ...this.#inbox.extent };
+    return { generation, claimed, running, ask: this.#elsewhere?.unheard ?? [] };
   }
 
   get connected(): boolean {
@@ -282,15 +293,34 @@ export class Session extends EventEmitter implements SocketSession {
     this.#savedData = "";
   }
 
+  /** The client comes from another process, which may still run what it has sent. */
+  comeFromElsewhere(claim: Claim): void {
+    this.#elsewhere = new RunsElsewhere({ since: this.#since, claim });
+  }
+
+  waitsElsewhere(sequence: number): boolean {
+    return this.#elsewhere?.waits(sequence) === true;
+  }
+
   /** Another process has said what becomes of what it runs, or says nothing. */
   handleElsewhere(outputs: readonly ElsewhereOutput[]): void {
     if (this.ended) return;
     for (const output of outputs) {
-      if (output.kind === "outcome") {
-        this.#runs.settle(output.outcome.sequence);
-        this.#records.take(output.outcome);
-      } else if (output.kind === "unanswered") this.#runs.handleUnanswered(output.sequence);
+      if (output.kind === "take") this.#delivery.node.others.ask(this, output.node);
+      else if (output.kind === "unanswered") this.#runs.handleUnanswered(output.sequence);
+      else {
+        const { outcome, places } = output;
+        this.#runs.settle(outcome.sequence);
+        this.#delivery.afterEntries(this, places, () => this.#takeOutcome(outcome));
+      }
     }
+    this.#carryOut();
+    this.#runs.release();
+  }
+
+  #takeOutcome(outcome: InboxOutcome): void {
+    if (this.ended) return;
+    this.#records.take(outcome);
     this.#carryOut();
   }
 
@@ -340,8 +370,8 @@ export class Session extends EventEmitter implements SocketSession {
     }
   }
 
-  #finish(sequence: number, result: RunResult): void {
-    this.#records.finish(sequence, result);
+  #finish(sequence: number, result: RunResult, places: readonly EntryPlace[] = []): void {
+    this.#records.finish(sequence, result, places);
     if (this.ended) this.#inbox.poll();
     else this.#carryOut();
   }

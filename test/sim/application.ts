@@ -123,6 +123,11 @@ async function handle(application: Application, socket: Socket, event: Event): P
       await pause(random.whole(1, 400));
       reply();
       return;
+    case "long":
+      await io.publish("note", `${id}#0`, "");
+      await pause(random.whole(300, 6_000));
+      reply();
+      return;
     case "publish":
       await io.to(detail).publish("note", `${id}#0`, padding(random));
       reply();

@@ -1,6 +1,7 @@
 /** The verdict over a run, from its history alone. */
 
 import { checkAnswers } from "./check-answers.ts";
+import { checkBeside } from "./check-beside.ts";
 import { checkAuthorization } from "./check-authorization.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
@@ -38,6 +39,7 @@ export function check(evidence: Evidence): Violation[] {
   const pages = settled ? livePages(world) : [];
   const emitted = checkOutcomes(history, report, settled);
   checkRuns(history, report, emitted);
+  checkBeside(history, report);
   checkEffects({ history, emitted, rooms, handlerTimeoutMs: delivery.handlerTimeoutMs }, report);
   checkKeys(history, report);
   checkVolatile(history, report);

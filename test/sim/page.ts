@@ -194,7 +194,9 @@ export class Page {
     const { signsOut } = plan.usage;
     if (signsOut && random.chance(0.03)) this.#reset();
     if (random.chance(0.05)) this.#flash(`${id}v`);
-    const kind = signsOut && random.chance(0.03) ? "signout" : random.pick(plans);
+    const picked = signsOut && random.chance(0.03) ? "signout" : random.pick(plans);
+    // Long enough to come back to another node meanwhile.
+    const kind = random.named("long").chance(0.06) ? "long" : picked;
     const { mailboxes } = plan.usage;
     const isMail = mailboxes.length > 0 && kind === "mail:";
     const what = kind.endsWith(":") ? kind + random.pick(isMail ? mailboxes : plan.rooms) : kind;

@@ -204,11 +204,18 @@ export class SharedStore {
       const { announcementLost, announcementLate, announcementTwice } = this.faults;
       const random = this.#randomOf(node);
       const times = random.chance(announcementLost) ? 0 : random.chance(announcementTwice) ? 2 : 1;
+      if (times === 0) this.#noteUnheard(node, entries);
       for (let time = 0; time < times; time++) {
         const late = random.chance(announcementLate) ? random.waiting(800, 4_000) : 0;
+        if (late > 0) this.#noteUnheard(node, entries);
         this.#timeline.for(node, this.faults.latencyMs(node) + late, () => listener(entries, "others"));
       }
     }
+  }
+
+  #noteUnheard({ name }: Process, entries: readonly CommittedEntry[]): void {
+    if (entries.some(({ key }) => nodeOfKey(key)?.startsWith(name) === true))
+      this.#history.add({ kind: "word", node: name, by: "", what: "unheard" });
   }
 
   #randomOf(process: Process): Seeded {

@@ -46,6 +46,7 @@ export class Words {
       case "ran":
         return fact.how === "done" ? "" : `${fact.node} fails in ${fact.id}: ${fact.how}`;
       case "receipt":
+      case "frozen":
         return "";
       case "word":
         if (fact.what === "trimmed") return `store: some of what was said to ${fact.node} is gone`;
