@@ -174,6 +174,11 @@ export const errorCatalogue = {
     retryable: false,
     fix: "Change the setting that the detail names, or ask for less in the address.",
   },
+  reply_lost: {
+    message: "The client's reply came by another process, and may be lost.",
+    retryable: true,
+    fix: "Ask again: the storage has gone back in time, or keeps too few entries for what processes say.",
+  },
   store_invalid: {
     message: "The store address is not one that Holdfast understands.",
     retryable: false,

@@ -160,9 +160,13 @@ export class ServerSession {
   handleOutcome(outcome: InboxOutcome): void {
     this.#known.running.delete(outcome.sequence);
     this.#known.deferred.delete(outcome.sequence);
+    this.#known.held.delete(outcome.sequence);
     if (this.#known.outcomes.has(outcome.sequence) || outcome.sequence < this.#low) return;
     this.#known.outcomes.set(outcome.sequence, outcome);
     this.#outputs.push({ kind: "record", outcome, low: this.#low });
+    // Another process may have run it: the client goes on behind it without sending it again.
+    this.#advance();
+    this.#releaseHeld();
   }
 
   /** The store has committed this outcome, which is the first one recorded for the sequence. */

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { namespaceKey, namespaceOfKey, roomKey, roomOfKey } from "./stream-key.ts";
+import { namespaceKey, namespaceOfKey, nodeKey, nodeOfKey, roomKey, roomOfKey } from "./stream-key.ts";
 
 const namespace = fc.oneof(
   fc.constantFrom("/", "/a", "/1*", "/ar:"),
@@ -21,6 +21,9 @@ test("keys of different rooms differ, whatever characters they are made of", () 
       if (first !== second) expect(roomOfKey(first, roomKey(second, other))).toBe(undefined);
       expect(namespaceOfKey(roomKey(first, one))).toBe(first);
       expect(namespaceOfKey(namespaceKey(first))).toBe(first);
+      expect(nodeOfKey(nodeKey(one))).toBe(one);
+      expect(nodeOfKey(roomKey(first, other))).toBe(undefined);
+      expect(nodeOfKey(namespaceKey(first))).toBe(undefined);
     }),
   );
   expect(namespaceOfKey("no key")).toBe("");

@@ -144,7 +144,7 @@ export class SessionAdmission implements io.Admission {
     const verdict = isHeldHere ? held.judge(hello) : "goes on";
     if (verdict !== "goes on") return codeOf[verdict];
     const { holder, low, next } = hello;
-    const result = await delivery.store.resumeSession({
+    const result = await delivery.node.others.resume({
       session: id,
       tokenDigest: digest,
       principal,
@@ -225,6 +225,7 @@ export class SessionAdmission implements io.Admission {
       resumed: result,
     });
     delivery.add(session);
+    delivery.node.others.handleResumed(session, hello, result);
     return session;
   }
 

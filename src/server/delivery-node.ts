@@ -3,7 +3,7 @@
 import { EventEmitter } from "node:events";
 import { randomBytes } from "node:crypto";
 import type { Server } from "socket.io";
-import { namespaceOfKey } from "../protocol/stream-key.ts";
+import { namespaceOfKey, nodesNamespace } from "../protocol/stream-key.ts";
 import { durabilityOf, openStore } from "../store/open.ts";
 import type { CommittedEntry, StoreFigures } from "../store/port.ts";
 import { openRedisBus, type RedisBus } from "../store/redis/bus.ts";
@@ -13,6 +13,7 @@ import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { HeadLooks } from "./head-looks.ts";
 import { OpeningStore } from "./opening-store.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { OtherNodes } from "./other-nodes.ts";
 import { Pulse } from "./pulse.ts";
 import { Replies } from "./replies.ts";
 import type { Session } from "./session.ts";
@@ -45,6 +46,7 @@ export class DeliveryNode extends EventEmitter {
   readonly options: ResolvedOptions;
   readonly store: OpeningStore;
   readonly replies: Replies;
+  readonly others: OtherNodes;
   readonly admissions = new AdmissionQueue(admissionsLimit, admissionPlaceMs);
   readonly pulse = new Pulse();
   readonly #namespaces = new Map<string, NamespaceDelivery>();
@@ -52,6 +54,8 @@ export class DeliveryNode extends EventEmitter {
   /** By the clock that nobody sets. */
   #touchedAt = performance.now();
   #housekeeping = false;
+  /** Of the sessions that are away and were asked something, where the next look begins. */
+  #lookedAt = 0;
   #closed: Promise<void> | undefined;
   readonly #heads: HeadLooks;
   #looker: ReturnType<typeof setInterval> | undefined;
@@ -65,6 +69,7 @@ export class DeliveryNode extends EventEmitter {
     this.id = `${options.node}${randomBytes(9).toString("base64url")}`;
     this.replies = new Replies({ processId: this.id, limit: options.repliesLimit, meter: options.meter });
     this.store = openingStore(options, (error) => this.report("store_error", { error }));
+    this.others = new OtherNodes(this);
     this.store.onCommitted((entries, by) => {
       this.#announce(entries, by);
       if (by === "us") this.emit("committed");
@@ -82,7 +87,8 @@ export class DeliveryNode extends EventEmitter {
   #lookOften(): void {
     if (this.store.announces === "everything" || this.#closed !== undefined) return;
     this.#looker = setInterval(() => {
-      this.#heads.lookAtSome().catch((error: unknown) => this.report("store_error", { error }));
+      const looks = Promise.all([this.#heads.lookAtSome(), this.others.look()]);
+      looks.catch((error: unknown) => this.report("store_error", { error }));
     }, lookIntervalMs);
     this.#looker.unref();
   }
@@ -103,6 +109,15 @@ export class DeliveryNode extends EventEmitter {
     const delivery = this.#namespaces.get(name);
     if (delivery === undefined) throw new Error(`the namespace ${name} does not exist on this server`);
     return delivery;
+  }
+
+  findNamespace(name: string): NamespaceDelivery | undefined {
+    return this.#namespaces.get(name);
+  }
+
+  /** Undefined where the session does not live in this process. */
+  sessionOf(at: { readonly namespace: string; readonly session: string }): Session | undefined {
+    return this.#namespaces.get(at.namespace)?.sessions.get(at.session);
   }
 
   /** Tells the application; nobody has to listen. */
@@ -164,6 +179,7 @@ export class DeliveryNode extends EventEmitter {
     while (!closed() && performance.now() < closedBy) await new Promise((resolve) => setTimeout(resolve, 20));
     this.pulse.close();
     await this.#bus?.close();
+    this.others.close();
     await this.store.close();
   }
 
@@ -177,7 +193,7 @@ export class DeliveryNode extends EventEmitter {
   }
 
   get #runningHandlers(): number {
-    return this.#sessions().reduce((total, { running }) => total + running, 0);
+    return this.#sessions().reduce((total, { running }) => total + running, this.others.running);
   }
 
   #announce(entries: readonly CommittedEntry[], by: "us" | "others"): void {
@@ -198,7 +214,9 @@ export class DeliveryNode extends EventEmitter {
       const next = entry === undefined ? undefined : namespaceOfKey(entry.key);
       if (next === name) continue;
       const whole = start === 0 && index === entries.length;
-      this.#namespaces.get(name)?.fanOut.handleCommitted(whole ? entries : entries.slice(start, index));
+      const some = whole ? entries : entries.slice(start, index);
+      if (name === nodesNamespace) this.others.handleCommitted(some);
+      else this.#namespaces.get(name)?.fanOut.handleCommitted(some);
       start = index;
       name = next ?? "";
     }
@@ -211,18 +229,36 @@ export class DeliveryNode extends EventEmitter {
       const now = Date.now();
       await this.#touch(now);
       const { expiredSessions } = await this.store.sweep({ ...this.options.retention, now });
-      for (const id of expiredSessions) {
-        for (const delivery of this.#namespaces.values()) {
-          const session = delivery.sessions.get(id);
-          if (session !== undefined) delivery.endSession(session, "expired");
-        }
-      }
+      for (const id of expiredSessions) this.#expire(id);
       await this.#heads.lookAtAll();
+      await this.others.look();
+      await this.#giveUpReplies();
     } catch (error) {
       this.report("store_error", { error });
     } finally {
       this.#housekeeping = false;
     }
+  }
+
+  #expire(id: string): void {
+    for (const delivery of this.#namespaces.values()) {
+      const session = delivery.sessions.get(id);
+      if (session !== undefined) delivery.endSession(session, "expired");
+    }
+    this.replies.giveUpSession(id, "session_closed");
+  }
+
+  /**
+   * A session whose client is not here may end elsewhere, and nobody tells those who wait for its answers.
+   */
+  async #giveUpReplies(): Promise<void> {
+    const connected = new Set(this.#sessions().flatMap(({ connected, id }) => (connected ? [id] : [])));
+    const away = [...this.replies.sessions].filter((id) => !connected.has(id));
+    const sessions = away.slice(this.#lookedAt, this.#lookedAt + sessionsPerLook);
+    this.#lookedAt = this.#lookedAt + sessionsPerLook < away.length ? this.#lookedAt + sessionsPerLook : 0;
+    // Whether its time is up is for the sweep to say, by one clock.
+    const peeks = await Promise.all(sessions.map((id) => this.store.peekSession(id, 0)));
+    for (const [index, id] of sessions.entries()) if (peeks[index] === undefined) this.#expire(id);
   }
 
   /**
@@ -269,6 +305,8 @@ type EngineServer = { readonly clients: Record<string, Engine> };
 const connectionsTimeoutMs = 2_000;
 /** How often to look for lost announcements, where they come over a network. */
 const lookIntervalMs = 1_000;
+/** What one sweep asks the store for; the next one goes on from there. */
+const sessionsPerLook = 100;
 /** A touch may come a turn late, or be refused, without costing a session. */
 const touchesPerLife = 4;
 /** So many share a commit or two; more at a time would only make those in front wait for those behind. */

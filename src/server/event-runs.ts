@@ -3,46 +3,54 @@
  * is none yet; each ends with one result.
  */
 
-import { EventEmitter } from "node:events";
 import { DeliveryError } from "../protocol/errors.ts";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import { frameEvent } from "../protocol/frames.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { reservedEvents } from "../protocol/reserved-events.ts";
 import type { Run } from "../protocol/server-session.ts";
 import { hasListener, rejection, runEvent, type RunResult } from "./dispatch.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { askerOf } from "./replies.ts";
+import { runReply, unanswered } from "./reply-run.ts";
 import { Request, runInRequest } from "./request.ts";
 import type { Session } from "./session.ts";
 
 export class EventRuns {
   readonly #session: Session;
   readonly #delivery: NamespaceDelivery;
-  readonly #finish: (sequence: number, result: RunResult) => void;
-  /** Events whose turn has come but that wait, in order, for a listener. */
+  readonly #finish: Finish;
+  /** Events whose turn has come but that wait, in order, for another process or a listener. */
   readonly #waiting: { readonly run: Run; readonly args: unknown[]; readonly until: number }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #running = 0;
+  /** Sequences of handlers that are running; made with the first one. */
+  #running: Set<number> | undefined;
+  /** Sequences of those that are through, while their entries are on the way to the client. */
+  #ending: Set<number> | undefined;
+  /** Answers on their way to other processes; made with the first one. */
+  #forwarded: Set<number> | undefined;
   /** Stalls of this process up to which it is known that the session is still held here. */
   #stalls: number;
   #confirming = false;
 
-  constructor(
-    session: Session,
-    delivery: NamespaceDelivery,
-    finish: (sequence: number, result: RunResult) => void,
-  ) {
+  constructor(session: Session, delivery: NamespaceDelivery, finish: Finish) {
     this.#session = session;
     this.#delivery = delivery;
     this.#finish = finish;
     this.#stalls = delivery.node.pulse.stalls();
   }
 
-  /** Handlers that are running. */
+  /** Handlers that are running, here or, called back by an answer, in another process. */
   get running(): number {
-    return this.#running;
+    return (this.#running?.size ?? 0) + (this.#forwarded?.size ?? 0);
   }
 
-  /** Events that wait for a listener. */
+  /** Sequences of those that are running here, or whose end waits for its entries. */
+  get underWay(): readonly number[] {
+    return [...(this.#running ?? none), ...(this.#ending ?? none)];
+  }
+
+  /** Events that wait for another process or a listener. */
   get waiting(): number {
     return this.#waiting.length;
   }
@@ -93,6 +101,8 @@ export class EventRuns {
     for (;;) {
       const [first] = this.#waiting;
       if (first === undefined || !this.#mayStart()) return;
+      // What was emitted behind it waits as well.
+      if (this.#session.waitsElsewhere(first.run.sequence)) return;
       const event = String(first.args[0]);
       if (!hasListener(target, event)) {
         const remainingMs = first.until - performance.now();
@@ -142,55 +152,90 @@ export class EventRuns {
 
   async #runEvent(run: Run, args: unknown[]): Promise<void> {
     const request = new Request(this.#session, run.sequence);
-    this.#running += 1;
+    this.#begun(run.sequence);
     const { handlerTimeoutMs } = this.#delivery.options;
     const result = await runInRequest(request, () =>
       runEvent({ socket: this.#session.socket, virtual: this.#session }, args, {
         wantsReply: run.wantsReply,
         timeoutMs: handlerTimeoutMs,
-        encodeReply: (values) => this.#delivery.encodeReply(this.#session, values),
+        encodeReply: (values) =>
+          this.#delivery.questions.encodeReply(this.#session.id, this.#session, values),
       }),
     );
     await request.settled();
     request.close();
-    this.#running -= 1;
+    this.#running?.delete(run.sequence);
     const failed = request.failure;
     // What the handler emitted could not be stored, so the event is not done, whatever the handler says.
     if (failed !== undefined) {
       this.#finish(run.sequence, { kind: "retry", delayMs: undefined, cause: failed });
-    } else this.#delivery.afterEntries(this.#session, request, () => this.#finish(run.sequence, result));
+      return;
+    }
+    this.#ending ??= new Set();
+    this.#ending.add(run.sequence);
+    this.#delivery.afterEntries(this.#session, request.places, () => {
+      this.#ending?.delete(run.sequence);
+      this.#finish(run.sequence, result, request.places);
+    });
+  }
+
+  /** An event whose outcome another process has said begins here no more. */
+  settle(sequence: number): void {
+    this.#forwarded?.delete(sequence);
+    const index = this.#waiting.findIndex(({ run }) => run.sequence === sequence);
+    if (index >= 0) this.#waiting.splice(index, 1);
+  }
+
+  /** The answer was given to another process, which says nothing of it. */
+  handleUnanswered(sequence: number): void {
+    if (this.#forwarded?.delete(sequence) === true) this.#finish(sequence, unanswered(true));
+  }
+
+  #begun(sequence: number): void {
+    this.#running ??= new Set();
+    this.#running.add(sequence);
   }
 
   #runReply(run: Run, name: string, values: unknown[]): void {
-    const callback = this.#delivery.takeReply(name, this.#session.id);
-    if (callback === undefined) {
-      const gone = rejection(
-        new DeliveryError("session_closed", { detail: "nobody waits for this reply any more" }),
-      );
-      this.#finish(run.sequence, run.wantsReply ? gone : { kind: "ok", body: "" });
+    const { node, options } = this.#delivery;
+    const asker = askerOf(name);
+    const callback = node.replies.take(name, this.#session.id);
+    if (callback === undefined && asker !== node.id) {
+      void this.#forward(run, asker);
       return;
     }
-    const virtual = new EventEmitter();
-    virtual.on("reply", (...args: unknown[]) => callback(undefined, args));
-    const options = {
+    if (callback === undefined) {
+      this.#finish(run.sequence, unanswered(run.wantsReply));
+      return;
+    }
+    this.#begun(run.sequence);
+    void runReply(callback, values, {
+      request: new Request(this.#session, run.sequence),
       wantsReply: run.wantsReply,
-      timeoutMs: this.#delivery.options.handlerTimeoutMs,
-      encodeReply: (args: unknown[]) => this.#delivery.encodeReply(this.#session, args),
-    };
-    const request = new Request(this.#session, run.sequence);
-    this.#running += 1;
-    void runInRequest(request, () =>
-      runEvent({ socket: undefined, virtual }, ["reply", ...values], options),
-    ).then(async (result) => {
-      await request.settled();
-      request.close();
-      this.#running -= 1;
-      // The callback is spent, so an error in it cannot be made good by running it again.
-      const final = result.kind === "retry" ? rejection(result.cause as Error) : result;
-      this.#finish(run.sequence, final);
+      timeoutMs: options.handlerTimeoutMs,
+      encodeReply: (args) => this.#delivery.questions.encodeReply(this.#session.id, this.#session, args),
+    }).then((result) => {
+      this.#running?.delete(run.sequence);
+      this.#finish(run.sequence, result);
     });
   }
+
+  /** Another process waits for this answer; what the store does not take now, the client sends again. */
+  async #forward(run: Run, asker: string): Promise<void> {
+    const { sequence } = run;
+    this.#forwarded ??= new Set();
+    this.#forwarded.add(sequence);
+    const { others } = this.#delivery.node;
+    const result = await others.answer(this.#session, run, asker).catch((cause: unknown) => {
+      this.#delivery.reportStoreError(cause);
+      return { kind: "retry", delayMs: undefined, cause } as const;
+    });
+    if (result !== undefined && this.#forwarded.delete(sequence)) this.#finish(sequence, result);
+  }
 }
+
+/** `places`: where the entries stand that the run has published. */
+type Finish = (sequence: number, result: RunResult, places?: readonly EntryPlace[]) => void;
 
 export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -203,6 +248,7 @@ function unhandled(event: string): RunResult {
   return rejection(new DeliveryError("unhandled_event", { detail: event.slice(0, nameCharactersShown) }));
 }
 
+const none: ReadonlySet<number> = new Set();
 const nameCharactersShown = 100;
 /** When the store cannot say who holds a session. */
 const confirmRetryMs = 500;

@@ -5,6 +5,8 @@ import type { Adapter } from "socket.io-adapter";
 import { DeliveryError } from "../protocol/errors.ts";
 import type { FrameError } from "../protocol/frames.ts";
 import { serverFrame } from "../protocol/frames.ts";
+import type { InboxOutcome } from "../protocol/inbox.ts";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import { encodePayload } from "../protocol/payload.ts";
 import { namespaceKey, roomKey } from "../protocol/stream-key.ts";
 import type { Fence, Fenced, Receipt, Store } from "../store/port.ts";
@@ -14,6 +16,7 @@ import { FanOut } from "./fan-out.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { OutgoingListeners } from "./outgoing.ts";
 import { persistently } from "./persistently.ts";
+import { type AnyFunction, Questions } from "./questions.ts";
 import { activeRequest, type Request } from "./request.ts";
 import { RoomMemberships } from "./room-memberships.ts";
 import type { EndReason, Session } from "./session.ts";
@@ -45,6 +48,7 @@ export class NamespaceDelivery {
   /** The adapter's own membership methods, in front of which ours stand. */
   readonly localRooms: Pick<Adapter, "addAll" | "del">;
   readonly rooms: RoomMemberships;
+  readonly questions: Questions;
   #suspendedCount = 0;
 
   constructor(node: DeliveryNode, namespace: Namespace, localRooms: Pick<Adapter, "addAll" | "del">) {
@@ -53,6 +57,7 @@ export class NamespaceDelivery {
     this.store = node.store;
     this.options = node.options;
     this.rooms = new RoomMemberships(this);
+    this.questions = new Questions(this);
     this.localRooms = localRooms;
     this.order = new EmitOrder(node.store);
     this.fanOut = new FanOut({
@@ -110,52 +115,23 @@ export class NamespaceDelivery {
   emitToSession(session: Session, values: unknown[], flags: EmitFlags, self: object = session): void {
     const args = [...values];
     const callback = typeof args.at(-1) === "function" ? (args.pop() as AnyFunction) : undefined;
-    const request = callback && this.#waitForReply(session, self, callback, flags.timeout);
+    const request = callback && this.questions.wait(session.id, self, callback, flags.timeout);
     this.emit({ rooms: [session.id], except: [], args, ...(request === undefined ? {} : { request }) });
   }
 
-  /** Emits to one session and resolves with the first value of its reply. */
-  request(session: Session, args: unknown[], timeoutMs: number | undefined): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const name = this.node.replies.wait(
-        session.id,
-        (error, [value]) => (error === undefined ? resolve(value) : reject(error)),
-        timeoutMs,
-      );
-      const publish = { rooms: [session.id], except: [], args, request: name, kind: "emitted" } as const;
-      this.publish(publish).catch((error: unknown) => {
-        this.node.replies.forget(name);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      });
-    });
-  }
-
-  /** The text of a reply: `[payload]`, or `[payload, request]` when its last argument is a callback. */
-  encodeReply(session: Session, values: readonly unknown[]): string {
-    const args = [...values];
-    const callback = typeof args.at(-1) === "function" ? (args.pop() as AnyFunction) : undefined;
-    const payload = encodePayload(args);
-    if (payload.length > this.options.replyCharactersLimit) throw new DeliveryError("reply_too_large");
-    if (callback === undefined) return `[${payload}]`;
-    const request = this.#waitForReply(session, session, callback, undefined);
-    return `[${payload},${JSON.stringify(request)}]`;
-  }
-
-  takeReply(request: string, session: string) {
-    return this.node.replies.take(request, session);
-  }
-
-  /** Calls back once the client has been sent the entries that the request published. */
-  afterEntries(session: Session, request: Request, done: () => void): void {
+  /** Calls back once the client has been sent the entries at these places. */
+  afterEntries(session: Session, places: readonly EntryPlace[], done: () => void): void {
     const { connection } = session;
     let waiting = 1;
     const release = () => {
       waiting -= 1;
       if (waiting === 0) done();
     };
-    for (const { stream, offset } of connection === undefined ? [] : request.places) {
+    for (const { stream, epoch, offset } of connection === undefined ? [] : places) {
       const member = connection?.members.get(stream);
       if (member === undefined || member.feed.sent >= offset) continue;
+      // A storage that has gone back may have lost the entry, and nobody is ever sent it.
+      if (member.feed.epoch !== epoch) continue;
       waiting += 1;
       member.after(offset, release);
     }
@@ -251,10 +227,15 @@ export class NamespaceDelivery {
         .catch(report)
         .finally(() => this.ending.delete(session.id));
     }
-    if (reason === "moved") {
-      session.connection?.refuse(serverFrame.error("stale_generation", "resumed elsewhere"));
+    // In front of what ends with its connection.
+    if (isElsewhere(reason)) this.node.others.handleLeft(session);
+    // By a clock that was set, the life of a session may be over while its client is here.
+    if (reason === "moved" || reason === "expired") {
+      const detail = reason === "moved" ? "resumed elsewhere" : "its life is over";
+      session.connection?.refuse(serverFrame.error("stale_generation", detail));
     }
-    this.node.replies.giveUpSession(session.id, reason === "moved" ? "stale_generation" : "session_closed");
+    // Where the session goes on, so do its callbacks: the answers come from there.
+    if (!isElsewhere(reason)) this.node.replies.giveUpSession(session.id, "session_closed");
     session.announce(reason === "moved" ? "moved" : "end", reason);
   }
 
@@ -304,7 +285,8 @@ export class NamespaceDelivery {
 
   // --- reports ---
 
-  reportRejected(session: Session, sequence: number, error: FrameError): void {
+  reportRejected(session: Session, { sequence, body }: InboxOutcome): void {
+    const error = JSON.parse(body) as FrameError;
     this.node.report("reject", { namespace: this.name, session: session.id, sequence, error });
   }
 
@@ -335,13 +317,15 @@ export class NamespaceDelivery {
       ...(idempotency === undefined ? {} : { idempotency, strictPayload: own !== undefined }),
     };
     const { meter } = this.options;
+    if (request.request !== undefined) this.node.others.announce();
     for (;;) {
       const holding = own === undefined ? active?.holding : undefined;
       const startedAt = meter === undefined ? 0 : performance.now();
       const result = await this.store.append(holding === undefined ? append : { ...append, holding });
       if (result.ok) {
         meter?.appended(performance.now() - startedAt);
-        for (const { stream, offset } of result.receipts) active?.places.push({ stream, offset });
+        for (const { stream, epoch, offset } of result.receipts)
+          active?.places.push({ stream, epoch, offset });
         return result.receipts;
       }
       // As with a fence: resumed in this very process meanwhile, the session goes on, and so does its
@@ -361,24 +345,6 @@ export class NamespaceDelivery {
     if (session?.generation === generation) this.endSession(session, "moved");
   }
 
-  #waitForReply(
-    session: Session,
-    self: object,
-    callback: AnyFunction,
-    timeoutMs: number | undefined,
-  ): string {
-    // As in Socket.IO, a callback takes an error first only when a timeout was asked for.
-    const withError = timeoutMs !== undefined;
-    return this.node.replies.wait(
-      session.id,
-      (error, values) => {
-        if (withError) callback.call(self, error ?? null, ...values);
-        else if (error === undefined) callback.apply(self, values);
-      },
-      timeoutMs,
-    );
-  }
-
   /** One that is being admitted has no connection either, and counts only after it had one. */
   #count(session: Session, suspended: boolean): void {
     if (session.suspended !== suspended) this.#suspendedCount += suspended ? 1 : -1;
@@ -386,4 +352,7 @@ export class NamespaceDelivery {
   }
 }
 
-type AnyFunction = (...args: unknown[]) => unknown;
+/** Whether the session goes on, in another process or in this one when its client is back. */
+function isElsewhere(reason: EndReason): boolean {
+  return reason === "moved" || reason === "evicted";
+}

@@ -1,6 +1,7 @@
 /**
- * Callbacks that wait for clients' replies. They live as long as this process; a reply finds its callback by
- * a name that no other process uses, whichever connection brings it.
+ * Callbacks that wait for clients' replies. They live as long as this process and their session, wherever the
+ * client is connected; a reply finds its callback by a name that no other process uses, and that begins with
+ * the id of this one.
  */
 
 import { DeliveryError } from "../protocol/errors.ts";
@@ -35,6 +36,13 @@ export class Replies {
 
   get size(): number {
     return this.#waiting.size;
+  }
+
+  /** Sessions whose answers are waited for. */
+  get sessions(): Set<string> {
+    const sessions = new Set<string>();
+    for (const { session } of this.#waiting.values()) if (session !== "") sessions.add(session);
+    return sessions;
   }
 
   /** Returns the name that the client has to answer to. Above the limit the oldest callback is given up. */
@@ -72,8 +80,13 @@ export class Replies {
     this.#waiting.delete(request);
   }
 
+  /** Answers that came by other processes may be lost, and which they were is not known. */
+  giveUpAll(code: "reply_lost"): void {
+    for (const request of this.#waiting.keys()) this.#giveUp(request, new DeliveryError(code));
+  }
+
   /** The session has ended, or what it was asked is lost: nobody will answer its callbacks any more. */
-  giveUpSession(session: string, code: "session_closed" | "stale_generation" | "question_lost"): void {
+  giveUpSession(session: string, code: "session_closed" | "question_lost"): void {
     for (const [request, waiting] of this.#waiting) {
       if (waiting.session === session) this.#giveUp(request, new DeliveryError(code));
     }
@@ -84,4 +97,9 @@ export class Replies {
     this.forget(request);
     waiting?.callback(error, []);
   }
+}
+
+/** The process that waits for the answer, by the name that the client answers to. */
+export function askerOf(request: string): string {
+  return request.slice(0, Math.max(0, request.lastIndexOf(".")));
 }

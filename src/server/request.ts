@@ -1,6 +1,7 @@
 /** The event that a handler is running for: its identity, and what it has published so far. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import type { Fence, IdempotencyKey } from "../store/port.ts";
 
 /** What `currentRequest()` shows a handler. */
@@ -57,7 +58,7 @@ export class Request implements CurrentRequest {
   }
 
   /** Where the entries of this run stand; the client is shown them before the outcome. */
-  readonly places: { readonly stream: number; readonly offset: number }[] = [];
+  readonly places: EntryPlace[] = [];
 
   /**
    * The outcome is recorded only after `stored` has settled; `emitted` ones that fail keep it from being

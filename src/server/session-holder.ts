@@ -16,6 +16,10 @@ export class SessionHolder {
     return this.#heard;
   }
 
+  get holder(): Holder | undefined {
+    return this.#current;
+  }
+
   /** This client has resumed the session. */
   took(holder: Holder | undefined): void {
     this.#current = holder;

@@ -5,15 +5,19 @@
  */
 
 import { EventEmitter } from "node:events";
-import { assertNever, DeliveryError } from "../protocol/errors.ts";
+import { assertNever } from "../protocol/errors.ts";
+import type { EntryPlace } from "../protocol/node-words.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import type { Claim } from "../protocol/holder.ts";
+import type { Leaving } from "../protocol/lent-runs.ts";
+import { type ElsewhereOutput, RunsElsewhere } from "../protocol/runs-elsewhere.ts";
 import { ServerSession, type InboxOutcome, type ServerOutput } from "../protocol/server-session.ts";
 import type { Fence, Membership, ResumedSession, StreamHead } from "../store/port.ts";
 import type { Connection } from "./connection.ts";
-import { rejection, type RunResult } from "./dispatch.ts";
+import type { RunResult } from "./dispatch.ts";
 import { EventRuns } from "./event-runs.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import { OutcomeRecords } from "./outcome-records.ts";
 import { SessionHolder } from "./session-holder.ts";
 import { SessionUploads } from "./session-uploads.ts";
 import type { EmitFlags, HoldfastSocket, SocketSession } from "./socket-io.ts";
@@ -45,12 +49,12 @@ export class Session extends EventEmitter implements SocketSession {
   readonly #delivery: NamespaceDelivery;
   #inbox: ServerSession;
   #savedData: string;
-  /** Outcomes on their way into the store. */
-  #recording = 0;
+  readonly #records: OutcomeRecords;
   readonly #runs: EventRuns;
   readonly #uploads: SessionUploads;
-  /** Attempts by sequence; undefined until a handler asks for the first one. */
-  #retries: Map<number, number> | undefined;
+  /** The generation in which it began to be held here. */
+  readonly #since: number;
+  #elsewhere: RunsElsewhere | undefined;
 
   constructor(
     delivery: NamespaceDelivery,
@@ -74,6 +78,7 @@ export class Session extends EventEmitter implements SocketSession {
     this.principal = options.principal;
     this.data = options.data;
     this.generation = options.generation;
+    this.#since = options.generation;
     this.namespaceMembership = options.namespaceMembership;
     const { resumed } = options;
     this.#savedData = resumed?.data ?? delivery.dataText(options.data) ?? "{}";
@@ -84,9 +89,29 @@ export class Session extends EventEmitter implements SocketSession {
       outcomes: resumed?.outcomes ?? [],
       uploads: resumed?.uploads ?? [],
     });
-    this.#runs = new EventRuns(this, delivery, (sequence, result) => this.#finish(sequence, result));
+    this.#records = new OutcomeRecords(this, delivery, this.#inbox);
+    this.#runs = new EventRuns(this, delivery, (...end) => this.#finish(...end));
     this.#uploads = new SessionUploads(this, delivery, this.#inbox);
     super.on("newListener", listenerAdded);
+  }
+
+  get namespace(): string {
+    return this.#delivery.name;
+  }
+
+  /** What other processes run of it. */
+  get elsewhere(): RunsElsewhere {
+    this.#elsewhere ??= new RunsElsewhere({ since: this.#since, claim: { low: 1, next: 1 } });
+    return this.#elsewhere;
+  }
+
+  /** What those who hold the session from now on have to know of it. */
+  get leaving(): Leaving {
+    const { generation } = this;
+    const { holder, heard } = this.holder;
+    const running = [...this.#runs.underWay, ...this.#records.underWay];
+    const claimed = { holder, heard, ...this.#inbox.extent };
+    return { generation, claimed, running, ask: this.#elsewhere?.unheard ?? [] };
   }
 
   get connected(): boolean {
@@ -110,7 +135,7 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** A handler runs, or its outcome is not stored yet: in another process, the event would run once more. */
   get isBusy(): boolean {
-    return this.running > 0 || this.#recording > 0;
+    return this.running > 0 || this.#records.underWay.size > 0;
   }
 
   /** Outcomes and events that are remembered for this session. */
@@ -132,11 +157,12 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** Emits and waits for the client's reply, across its reconnects. Rejects when the session ends before. */
   emitWithAck(event: string, ...args: unknown[]): Promise<unknown> {
-    return this.#delivery.request(this, [event, ...args], undefined);
+    return this.#delivery.questions.ask(this.id, [event, ...args], undefined);
   }
 
   timeout(timeoutMs: number): { emitWithAck(event: string, ...args: unknown[]): Promise<unknown> } {
-    return { emitWithAck: (event, ...args) => this.#delivery.request(this, [event, ...args], timeoutMs) };
+    const { questions } = this.#delivery;
+    return { emitWithAck: (event, ...args) => questions.ask(this.id, [event, ...args], timeoutMs) };
   }
 
   join(rooms: string | readonly string[], options?: unknown): Promise<void> {
@@ -250,15 +276,52 @@ export class Session extends EventEmitter implements SocketSession {
 
   /** Saves `socket.data` when it has changed since it was last saved. */
   saveData(): void {
-    const data = this.#changedData();
+    const data = this.changedData();
     if (data !== undefined) this.#delivery.saveData(this, data);
   }
 
-  #changedData(): string | undefined {
+  /** Undefined when it is as it was saved; what is returned counts as saved. */
+  changedData(): string | undefined {
     const text = this.#delivery.dataText(this.data);
     if (text === undefined || text === this.#savedData) return undefined;
     this.#savedData = text;
     return text;
+  }
+
+  /** It could not be saved. */
+  forgetSavedData(): void {
+    this.#savedData = "";
+  }
+
+  /** The client comes from another process, which may still run what it has sent. */
+  comeFromElsewhere(claim: Claim): void {
+    this.#elsewhere = new RunsElsewhere({ since: this.#since, claim });
+  }
+
+  waitsElsewhere(sequence: number): boolean {
+    return this.#elsewhere?.waits(sequence) === true;
+  }
+
+  /** Another process has said what becomes of what it runs, or says nothing. */
+  handleElsewhere(outputs: readonly ElsewhereOutput[]): void {
+    if (this.ended) return;
+    for (const output of outputs) {
+      if (output.kind === "take") this.#delivery.node.others.ask(this, output.node);
+      else if (output.kind === "unanswered") this.#runs.handleUnanswered(output.sequence);
+      else {
+        const { outcome, places } = output;
+        this.#runs.settle(outcome.sequence);
+        this.#delivery.afterEntries(this, places, () => this.#takeOutcome(outcome));
+      }
+    }
+    this.#carryOut();
+    this.#runs.release();
+  }
+
+  #takeOutcome(outcome: InboxOutcome): void {
+    if (this.ended) return;
+    this.#records.take(outcome);
+    this.#carryOut();
   }
 
   #carryOut(): void {
@@ -307,79 +370,17 @@ export class Session extends EventEmitter implements SocketSession {
     }
   }
 
-  #finish(sequence: number, result: RunResult): void {
-    if (this.ended && result.kind !== "retry") {
-      this.#inbox.poll();
-      return;
-    }
-    switch (result.kind) {
-      case "ok":
-        this.#retries?.delete(sequence);
-        this.#inbox.handleOutcome({ sequence, status: "ok", body: result.body });
-        break;
-      case "rejected":
-        this.#retries?.delete(sequence);
-        this.#delivery.reportRejected(this, sequence, result.error);
-        this.#inbox.handleOutcome({ sequence, status: "rejected", body: JSON.stringify(result.error) });
-        break;
-      case "retry":
-        this.#retry(sequence, result.delayMs, result.cause);
-        this.#delivery.makeRoom();
-        break;
-    }
-    this.#carryOut();
+  #finish(sequence: number, result: RunResult, places: readonly EntryPlace[] = []): void {
+    this.#records.finish(sequence, result, places);
+    if (this.ended) this.#inbox.poll();
+    else this.#carryOut();
   }
 
-  #retry(sequence: number, delayMs: number | undefined, cause: unknown): void {
-    const { retryLimit } = this.#delivery.options;
-    const attempt = this.#retries?.get(sequence) ?? 0;
-    if (retryLimit > 0 && attempt >= retryLimit) {
-      this.#finish(sequence, rejection(new DeliveryError("retry_limit", { cause })));
-      return;
-    }
-    this.#retries ??= new Map();
-    this.#retries.set(sequence, attempt + 1);
-    this.#inbox.handleRetry(sequence, delayMs ?? this.#backoffMs(attempt));
-  }
-
-  #backoffMs(attempt: number): number {
-    const { retryDelayMs, retryDelayMaxMs } = this.#delivery.options;
-    return Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(attempt, 20));
-  }
-
-  /**
-   * Persist, then reply: the frame leaves only after the store has committed the outcome. The handler has
-   * done its work, so while the store cannot take the outcome it is the writing that is tried again, not the
-   * handler.
-   */
   async #record(outcome: InboxOutcome, inboxLow: number): Promise<void> {
-    this.#recording += 1;
-    for (let attempt = 0; !this.ended; attempt++) {
-      if (await this.#tryToRecord(outcome, inboxLow)) break;
-      await new Promise((resolve) => setTimeout(resolve, this.#backoffMs(attempt)));
-    }
-    this.#recording -= 1;
+    await this.#records.record(outcome, inboxLow);
     this.#carryOut();
     // Where it had to stay only for this handler.
     this.#delivery.makeRoom();
-  }
-
-  /** Returns false when the store has failed in a way that may pass. */
-  async #tryToRecord(outcome: InboxOutcome, inboxLow: number): Promise<boolean> {
-    const data = this.#changedData();
-    try {
-      const { store } = this.#delivery;
-      const record = { outcome, inboxLow, ...(data === undefined ? {} : { data }) };
-      const result = await this.#delivery.fenced(this, (fence) => store.record({ ...fence, ...record }));
-      if (result === undefined) return true;
-      this.#retries?.delete(outcome.sequence);
-      this.#inbox.handleRecorded(result.outcome);
-      return true;
-    } catch (error) {
-      if (data !== undefined) this.#savedData = "";
-      this.#delivery.reportStoreError(error);
-      return false;
-    }
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import cluster from "node:cluster";
+import { appendFileSync, existsSync } from "node:fs";
 import { createServer } from "node:http";
 import { createAdapter } from "@socket.io/cluster-adapter";
 import { setupWorker } from "@socket.io/sticky";
@@ -15,6 +16,7 @@ import { Primary } from "../../src/cluster/primary.ts";
 import { isOrder, type Notice } from "../../src/cluster/messages.ts";
 import { joinCluster, notifyReady } from "../../src/cluster/worker.ts";
 import { answerParent, tellParent } from "../harness/parent.ts";
+import { until } from "../harness/until.ts";
 import type { TreeOptions, WorkerState } from "./tree.ts";
 
 const options = JSON.parse(process.argv[2] ?? "{}") as TreeOptions;
@@ -71,7 +73,8 @@ function runStockWorker(): void {
 
 function attach(io: StockServer): void {
   io.on("connection", async (socket) => {
-    const { room } = socket.handshake.auth as { room?: string };
+    const { room, tells } = socket.handshake.auth as { room?: string; tells?: boolean };
+    if (tells === true) socket.emit("at", process.pid);
     if (room !== undefined) await socket.join(room);
     socket.on("say", (id: string, done: (value: string) => void) => {
       io.to(room ?? "").emit("said", id);
@@ -79,6 +82,21 @@ function attach(io: StockServer): void {
     });
     // Which build this is.
     socket.on("build", (done: (url: string) => void) => done(import.meta.resolve("holdfast")));
+    // Ends when there is a file; each run is a line of another.
+    socket.on("slow", async (id: string, done: (pid: number) => void) => {
+      appendFileSync(`${options.file}-runs`, `${id} ${process.pid}\n`);
+      await until(() => existsSync(`${options.file}-go`), { what: "leave to end", deadlineMs: 60_000 });
+      io.to(socket.id).emit("said", id);
+      done(process.pid);
+    });
+    // The answer may come by another worker; whoever gives it is told who has got it.
+    socket.on("ask me", (id: string, done: () => void) => {
+      done();
+      socket.emit("question", id, (answer: string, thank: (pid: number) => void) => {
+        io.to(socket.id).emit("answered", answer, process.pid);
+        thank(process.pid);
+      });
+    });
     socket.on("where", (done: (pid: number) => void) => done(process.pid));
     socket.on("whisper", (id: string) => io.to(room ?? "").volatile.emit("whispered", id));
     socket.on("count", async (done: (count: number) => void) => done((await io.fetchSockets()).length));

@@ -82,20 +82,27 @@ function publishing({ history, node }: Application, id: string, receipt: Receipt
 function askSomeone({ io, history, node, random }: Application, id: string): void {
   const sockets = [...io.sockets.sockets.values()];
   if (sockets.length === 0) return;
-  const { session } = (random.pick(sockets) as unknown as Socket).delivery;
+  const socket = random.pick(sockets) as unknown as Socket;
+  const { session } = socket.delivery;
   if (session === undefined) return;
   const timeoutMs = random.chance(0.5) ? 0 : random.whole(100, 20_000);
   history.add({ kind: "asked", node, session: session.id, id, timeoutMs });
   const note = (error: string, value: string) =>
     history.add({ kind: "answered", node, session: session.id, id, error, value });
-  const asked =
-    timeoutMs === 0
-      ? session.emitWithAck("question", id)
-      : session.timeout(timeoutMs).emitWithAck("question", id);
-  asked.then(
-    (value) => note("", String(value)),
-    (error: unknown) => note(codeOf(error), ""),
-  );
+  if (timeoutMs === 0) {
+    session.emitWithAck("question", id, "").then(
+      (value) => note("", String(value)),
+      (error: unknown) => note(codeOf(error), ""),
+    );
+    return;
+  }
+  // Whoever answers is thanked: its answer wants a reply.
+  type Thank = ((text: string) => void) | undefined;
+  socket.timeout(timeoutMs).emit("question", id, "thank", (error: unknown, value: unknown, thank: Thank) => {
+    if (error === null) note("", String(value));
+    else note(codeOf(error), "");
+    thank?.(`thanks:${id}`);
+  });
 }
 
 type Event = { readonly id: string; readonly plan: string; readonly acknowledge: Acknowledge };
@@ -114,6 +121,11 @@ async function handle(application: Application, socket: Socket, event: Event): P
       return;
     case "later":
       await pause(random.whole(1, 400));
+      reply();
+      return;
+    case "long":
+      await io.publish("note", `${id}#0`, "");
+      await pause(random.whole(300, 6_000));
       reply();
       return;
     case "publish":

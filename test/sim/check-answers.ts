@@ -10,8 +10,6 @@ export type AnswerEvidence = {
   readonly history: History;
   /** Those that are connected at the end, after everything had the time to come to rest. */
   readonly livePages: readonly string[];
-  /** Whether nodes have room for few sessions that are without a connection. */
-  readonly mayEvict: boolean;
   /** Whether nodes keep few callbacks. */
   readonly mayForget: boolean;
 };
@@ -24,17 +22,17 @@ export function checkAnswers(evidence: AnswerEvidence, report: Report): void {
 
 class Answers {
   readonly #report: Report;
-  readonly #mayEvict: boolean;
   readonly #mayForget: boolean;
   readonly #asked = new Map<string, Asked>();
   readonly #answered = new Set<string>();
+  readonly #thanked = new Set<string>();
   readonly #shown = new Set<string>();
   readonly #shownAt = new Map<string, string>();
   /** Whoever is asked may be gone before there is room for its answer. */
   readonly #gone = new Set<string>();
   readonly #ended = new Set<string>();
-  /** The node that each session was last resumed by; a session that was not is where it was opened. */
-  readonly #holders = new Map<string, string>();
+  /** Processes that have not heard all that was said to them. */
+  readonly #mayBeTrimmed = new Set<string>();
   /**
    * Sessions whose callbacks were given up because they have ended, which the store may hear a little later.
    */
@@ -47,8 +45,7 @@ class Answers {
   #isRewound = false;
   readonly #sessions = new Map<string, string>();
 
-  constructor({ mayEvict, mayForget }: AnswerEvidence, report: Report) {
-    this.#mayEvict = mayEvict;
+  constructor({ mayForget }: AnswerEvidence, report: Report) {
     this.#mayForget = mayForget;
     this.#report = report;
   }
@@ -73,8 +70,8 @@ class Answers {
         this.#ended.add(fact.session);
         if (fact.why === "rewound") this.#lostSessions.add(fact.session);
         return;
-      case "resumed":
-        this.#holders.set(fact.session, fact.node.slice(0, 3));
+      case "word":
+        if (fact.what === "trimmed") this.#mayBeTrimmed.add(fact.node);
         return;
       case "node":
         if (fact.what !== "start") this.#down.add(fact.node);
@@ -89,6 +86,14 @@ class Answers {
       case "answered":
         this.#answer(fact);
         return;
+      case "thanked": {
+        const { id, page, value } = fact;
+        if (!this.#answered.has(id) || value !== `thanks:${id}`)
+          this.#report("G4", `${page} was thanked for ${id} with ${value}`);
+        if (this.#thanked.has(`${page} ${id}`)) this.#report("G4", `${page} was thanked twice for ${id}`);
+        this.#thanked.add(`${page} ${id}`);
+        return;
+      }
       default:
     }
   }
@@ -96,9 +101,7 @@ class Answers {
   /** Whoever has a deadline, or asks a client that is here, knows by now. */
   finish(livePages: ReadonlySet<string>): void {
     for (const session of this.#closed) {
-      // A process that has room for few sessions without a connection lets go of their callbacks too.
-      // So does one that finds the storage gone back in time.
-      if (!this.#ended.has(session) && !this.#mayEvict && !this.#isRewound)
+      if (!this.#ended.has(session) && !this.#isRewound)
         this.#report("G4", `${session} was said to have ended, which it has not`);
     }
     const connected = new Set<string>();
@@ -106,8 +109,9 @@ class Answers {
     for (const { id, node, session, timeoutMs } of this.#asked.values()) {
       if (this.#answered.has(id) || this.#down.has(node) || this.#mayBeLost.has(id)) continue;
       const isLeft = this.#gone.has(this.#shownAt.get(id) ?? "");
-      const isHere = connected.has(session) && (this.#holders.get(session) ?? node) === node;
-      if (timeoutMs > 0 || (isHere && !isLeft))
+      // Wherever the client is connected, and whoever was told that the session is over.
+      const isKnown = connected.has(session) || this.#ended.has(session);
+      if (timeoutMs > 0 || (isKnown && !isLeft))
         this.#report("G4", `${node} asked ${id} and never heard of it again`);
     }
   }
@@ -127,12 +131,13 @@ class Answers {
     } else if (!this.#allows(question, error)) this.#report("G4", `${id} was given up with ${error}`);
   }
 
-  #allows({ id, session, timeoutMs }: Asked, error: string): boolean {
+  #allows({ node, session, timeoutMs }: Asked, error: string): boolean {
     switch (error) {
       case "operation has timed out":
         return timeoutMs > 0;
-      case "stale_generation":
-        return this.#holders.has(session) || this.#mayBeLost.has(id) || this.#ended.has(session);
+      // Sent by another process, and not kept for long enough.
+      case "reply_lost":
+        return this.#isRewound || this.#mayBeTrimmed.has(node);
       case "question_lost":
         return this.#isRewound;
       case "session_closed":

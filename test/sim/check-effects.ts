@@ -92,21 +92,28 @@ function overdueRuns(history: History, handlerTimeoutMs: number): Set<string> {
   const started = new Map<string, number>();
   const overdue = new Set<string>();
   for (const { at, fact } of history.lines) {
-    if (fact.kind === "run") started.set(`${fact.node} ${fact.id}`, at);
-    if (fact.kind !== "ran") continue;
-    if (at - (started.get(`${fact.node} ${fact.id}`) ?? at) >= handlerTimeoutMs) overdue.add(fact.id);
+    if (fact.kind !== "run" && fact.kind !== "ran") continue;
+    const name = `${fact.node} ${fact.session} ${fact.id}`;
+    if (fact.kind === "run") started.set(name, at);
+    else if (at - (started.get(name) ?? at) >= handlerTimeoutMs) overdue.add(fact.id);
   }
   return overdue;
 }
 
-/** With a session its keys end, though a handler of it may still be running. */
+/**
+ * With a session its keys end, though a handler of it may still be running, or be about to: where a clock is
+ * ahead, a session can expire while its client is there.
+ */
 function orphanedRuns(history: History): Set<string> {
   const running = new Map<string, string>();
   const orphaned = new Set<string>();
+  const ended = new Set<string>();
   for (const { fact } of history.lines) {
+    if (fact.kind === "run" && ended.has(fact.session)) orphaned.add(fact.id);
     if (fact.kind === "run") running.set(`${fact.node} ${fact.id}`, fact.session);
     if (fact.kind === "ran") running.delete(`${fact.node} ${fact.id}`);
     if (fact.kind !== "ended") continue;
+    ended.add(fact.session);
     for (const [name, session] of running) {
       if (session === fact.session) orphaned.add(name.slice(name.indexOf(" ") + 1));
     }
@@ -128,6 +135,8 @@ function expectedParts(plan: string, rooms: readonly string[], session: string):
       return [[key], [key]];
     case "slow":
       return [[key], [namespaceKey("/")]];
+    case "long":
+      return [[namespaceKey("/")]];
     case "self":
       return [[roomKey("/", session)]];
     case "both":

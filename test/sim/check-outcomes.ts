@@ -230,6 +230,7 @@ const certainErrors: Readonly<Record<string, string>> = {
 const takesTime = new Set([
   "publish",
   "slow",
+  "long",
   "both",
   "others",
   "join",

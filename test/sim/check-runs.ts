@@ -77,8 +77,9 @@ class Runs {
     const isCopys = this.#copied.has(session) && underWay !== generation;
     if (underWay !== undefined && !isCopys) this.#report("G1", `${id} ran on ${node} beside itself`);
     this.#underWay.set(`${node} ${name}`, generation);
-    // A node that does not know yet that another one holds the session: there is no word between nodes so
-    // far. What was still on a link when its client went elsewhere is run, what was long in a buffer is not.
+    // A node that does not know yet that another one holds the session, because it has not been told or does
+    // not hear (see `check-beside.ts`). What was on a link when its client went elsewhere is run, what was
+    // long in a buffer is not.
     const holder = this.#holders.get(session);
     if (holder !== undefined && holder.node !== node) {
       if (at > holder.since + linkMs)

@@ -1,6 +1,7 @@
 /** The verdict over a run, from its history alone. */
 
 import { checkAnswers } from "./check-answers.ts";
+import { checkBeside } from "./check-beside.ts";
 import { checkAuthorization } from "./check-authorization.ts";
 import { checkDelivery } from "./check-delivery.ts";
 import { entriesWithTrims } from "./check-streams.ts";
@@ -38,11 +39,11 @@ export function check(evidence: Evidence): Violation[] {
   const pages = settled ? livePages(world) : [];
   const emitted = checkOutcomes(history, report, settled);
   checkRuns(history, report, emitted);
+  checkBeside(history, report);
   checkEffects({ history, emitted, rooms, handlerTimeoutMs: delivery.handlerTimeoutMs }, report);
   checkKeys(history, report);
   checkVolatile(history, report);
-  const mayEvict = delivery.suspendedSessionsLimit < 2 * world.seats.length;
-  checkAnswers({ history, livePages: pages, mayEvict, mayForget: usage.delivery.repliesLimit < 100 }, report);
+  checkAnswers({ history, livePages: pages, mayForget: usage.delivery.repliesLimit < 100 }, report);
   const keeping = { entriesPerStream: trims ? entriesWithTrims : undefined };
   if (history.of("rewound").length === 0)
     checkDelivery({ history, keeping, livePages: pages, exceptedRoom: quietRoom }, report);

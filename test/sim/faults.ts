@@ -185,5 +185,6 @@ export class Faults {
   #freeze(process: Process): void {
     const until = this.#world.timeline.now + this.#random.pick([1_000, 10_000, 60_000]);
     process.frozenUntil = Math.max(process.frozenUntil, until);
+    this.#world.history.add({ kind: "frozen", process: process.name, until: process.frozenUntil });
   }
 }

@@ -6,6 +6,7 @@
 export type Fact =
   | { kind: "fault"; what: string; detail: string }
   | { kind: "node"; node: string; what: "start" | "crash" | "drain" | "closed" }
+  | { kind: "frozen"; process: string; until: number }
   // `from`: the page whose saved session it was opened with.
   | { kind: "page"; page: string; what: "open" | "gone"; from: string }
   | { kind: "copied"; page: string; seat: string }
@@ -60,6 +61,8 @@ export type Fact =
   // `timeoutMs` 0: without one.
   | { kind: "asked"; node: string; session: string; id: string; timeoutMs: number }
   | { kind: "answered"; node: string; session: string; id: string; error: string; value: string }
+  // The answer to an answer.
+  | { kind: "thanked"; page: string; id: string; value: string }
   // What the store has committed.
   | {
       kind: "appended";
@@ -76,6 +79,11 @@ export type Fact =
       /** The same event's places in other streams. */
       also: readonly (readonly [stream: number, offset: number])[];
     }
+  /**
+   * A process says something to another one; `trimmed`: some of what it was told is not kept any more;
+   * `unheard`: the other one hears of it late or not at all.
+   */
+  | { kind: "word"; node: string; by: string; what: string }
   | { kind: "recorded"; node: string; session: string; sequence: number; status: string }
   | { kind: "opened"; session: string; stream: number; base: number }
   | { kind: "resumed"; session: string; generation: number; node: string }

@@ -149,9 +149,10 @@ export class Page {
       history.add({ kind: "shown", page, session: session(), stream, offset, id, aside });
     };
     socket.on("note", (id: string) => show(id, ""));
-    socket.on("question", (id: string, answer: (value: string) => void) => {
+    socket.on("question", (id: string, how: string, answer: Answer) => {
       show(id, "question");
-      answerSoon(() => answer(`answer:${id}`));
+      const thanked = (value: string) => history.add({ kind: "thanked", page, id, value });
+      answerSoon(() => (how === "thank" ? answer(`answer:${id}`, thanked) : answer(`answer:${id}`)));
     });
     socket.delivery.on("gap", ({ stream, from, to, reason }) =>
       history.add({ kind: "gap", page, session: session(), stream, from, to, reason }),
@@ -193,7 +194,9 @@ export class Page {
     const { signsOut } = plan.usage;
     if (signsOut && random.chance(0.03)) this.#reset();
     if (random.chance(0.05)) this.#flash(`${id}v`);
-    const kind = signsOut && random.chance(0.03) ? "signout" : random.pick(plans);
+    const picked = signsOut && random.chance(0.03) ? "signout" : random.pick(plans);
+    // Long enough to come back to another node meanwhile.
+    const kind = random.named("long").chance(0.06) ? "long" : picked;
     const { mailboxes } = plan.usage;
     const isMail = mailboxes.length > 0 && kind === "mail:";
     const what = kind.endsWith(":") ? kind + random.pick(isMail ? mailboxes : plan.rooms) : kind;
@@ -249,6 +252,8 @@ export class Page {
     this.socket.volatile.emit("flash", id);
   }
 }
+
+type Answer = (value: string, thanked?: (value: string) => void) => void;
 
 /** As long as there is no room for an answer in the outbox, it is given a little later. */
 function answerSoon(answer: () => void): void {

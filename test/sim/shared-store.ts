@@ -4,6 +4,7 @@
  */
 
 import { parseJson } from "../../src/protocol/frames.ts";
+import { nodeOfKey } from "../../src/protocol/stream-key.ts";
 import type { Engine } from "../../src/store/commit-queue.ts";
 import { DeliveryError } from "../../src/protocol/errors.ts";
 import { entriesOf, isRead, type Operation, type Result } from "../../src/store/operation.ts";
@@ -204,11 +205,18 @@ export class SharedStore {
       const { announcementLost, announcementLate, announcementTwice } = this.faults;
       const random = this.#randomOf(node);
       const times = random.chance(announcementLost) ? 0 : random.chance(announcementTwice) ? 2 : 1;
+      if (times === 0) this.#noteUnheard(node, entries);
       for (let time = 0; time < times; time++) {
         const late = random.chance(announcementLate) ? random.waiting(800, 4_000) : 0;
+        if (late > 0) this.#noteUnheard(node, entries);
         this.#timeline.for(node, this.faults.latencyMs(node) + late, () => listener(entries, "others"));
       }
     }
+  }
+
+  #noteUnheard({ name }: Process, entries: readonly CommittedEntry[]): void {
+    if (entries.some(({ key }) => nodeOfKey(key)?.startsWith(name) === true))
+      this.#history.add({ kind: "word", node: name, by: "", what: "unheard" });
   }
 
   #randomOf(process: Process): Seeded {
@@ -239,6 +247,12 @@ export class SharedStore {
         const { scope, sequence = 0 } = operation.request.idempotency ?? {};
         const by = scope === undefined || sequence === 0 ? "" : `${scope} ${sequence}`;
         for (const entry of entriesOf(operation, result)) {
+          const node = nodeOfKey(entry.key);
+          if (node !== undefined) {
+            const [what = "", by = ""] = parseJson(entry.payload) as string[];
+            history.add({ kind: "word", node: node.slice(0, 3), by: by.slice(0, 3), what });
+            continue;
+          }
           const { stream, key, epoch, offset, payload, except = [], also = [] } = entry;
           history.add({ kind: "appended", stream, key, epoch, offset, id: idOf(payload), by, except, also });
         }
@@ -330,7 +344,11 @@ export class SharedStore {
 
   #noteLow(head: StreamHead | undefined): void {
     if (head === undefined || head.low === (this.#lows.get(head.stream) ?? 1)) return;
+    const node = nodeOfKey(head.key);
+    if (node !== undefined)
+      this.#history.add({ kind: "word", node: node.slice(0, 3), by: "", what: "trimmed" });
     this.#lows.set(head.stream, head.low);
+    if (node !== undefined) return;
     this.#history.add({ kind: "trimmed", stream: head.stream, low: head.low });
   }
 }

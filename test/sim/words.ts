@@ -46,7 +46,11 @@ export class Words {
       case "ran":
         return fact.how === "done" ? "" : `${fact.node} fails in ${fact.id}: ${fact.how}`;
       case "receipt":
+      case "frozen":
         return "";
+      case "word":
+        if (fact.what === "trimmed") return `store: some of what was said to ${fact.node} is gone`;
+        return fact.what === "here" ? "" : `${fact.by} says to ${fact.node}: ${fact.what}`;
       case "unpublished":
         return `${fact.node} could not publish ${fact.id}: ${fact.error}`;
       case "asked":
