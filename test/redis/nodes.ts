@@ -43,13 +43,13 @@ async function ask(io: Server): Promise<unknown> {
 export class TestNode {
   readonly io: Server;
   readonly errors: unknown[] = [];
-  readonly #url: string;
+  readonly url: string;
   readonly #owner: Owner;
 
   constructor(owner: Owner, io: Server, url: string) {
     this.#owner = owner;
     this.io = io;
-    this.#url = url;
+    this.url = url;
     this.delivery.on("store_error", ({ error }) => this.errors.push(error));
   }
 
@@ -60,7 +60,7 @@ export class TestNode {
   /** Connects a client and has it join rooms. */
   async member(rooms: string[], kind: "Holdfast" | "stock" = "Holdfast"): Promise<Member> {
     const connection = next(this.io, "connection");
-    const client = await openClient(this.#owner, kind, this.#url);
+    const client = await openClient(this.#owner, kind, this.url);
     const [server] = (await connection) as [ServerSocket];
     await server.join(rooms);
     return { client, server };
