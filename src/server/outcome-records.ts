@@ -32,9 +32,12 @@ export class OutcomeRecords {
 
   /** Tells the inbox how a run has ended. */
   finish(sequence: number, result: RunResult, places: readonly EntryPlace[]): void {
+    // What was refused as a stale holder's is no end of the event: whoever holds the session runs it again.
+    const isStale =
+      this.#session.ended && result.kind === "rejected" && result.error.code === "stale_generation";
     const outcome = result.kind === "retry" ? this.#retry(sequence, result) : outcomeOf(sequence, result);
     // Whoever holds the session now is to record it, or to run the event again.
-    if (this.#session.ended) this.#handOver({ sequence, outcome, places });
+    if (this.#session.ended) this.#handOver({ sequence, outcome: isStale ? undefined : outcome, places });
     if (outcome === undefined || this.#session.ended) return;
     this.#retries?.delete(sequence);
     if (places.length > 0) (this.#places ??= new Map()).set(sequence, places);

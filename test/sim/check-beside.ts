@@ -24,6 +24,7 @@ class Beside {
   /** By node: until when it is known to be no good to others. */
   readonly #silentUntil = new Map<string, number>();
   #storeFailsUntil = 0;
+  #rewoundAt = Number.NEGATIVE_INFINITY;
   /** Sessions that have had more than one page. */
   readonly #shared = new Set<string>();
   readonly #sessions = new Map<string, string>();
@@ -62,8 +63,11 @@ class Beside {
         if (/^store(Slow|Refuses|Full)$/.test(fact.what))
           this.#storeFailsUntil = Math.max(this.#storeFailsUntil, at + Number.parseInt(fact.detail, 10));
         return;
-      case "full":
       case "rewound":
+        this.#rewoundAt = at;
+        this.#storeFailsUntil = Math.max(this.#storeFailsUntil, at);
+        return;
+      case "full":
         this.#storeFailsUntil = Math.max(this.#storeFailsUntil, at);
         return;
       case "run":
@@ -96,6 +100,9 @@ class Beside {
   /** Whether something has kept the nodes from hearing each other since then. */
   #excuses(session: string, since: number, nodes: readonly string[]): boolean {
     if (this.#storeFailsUntil >= since) return true;
+    // The store may have forgotten that this node has held the session, and name another to ask.
+    const lastHeld = this.#holdersOf(session).findLast(({ node }) => node === nodes[0])?.at ?? 0;
+    if (lastHeld <= this.#rewoundAt) return true;
     const all = [...this.#holdersOf(session).map((holder) => holder.node), ...nodes];
     return all.some((node) => (this.#silentUntil.get(node) ?? 0) >= since);
   }
