@@ -31,6 +31,7 @@ export const limits = [
   "replies",
   "suspended_sessions",
   "held_entries",
+  "lent_sessions",
   "connection_buffer",
   "event_size",
 ] as const;

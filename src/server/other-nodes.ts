@@ -127,6 +127,7 @@ export class OtherNodes {
       session.leaving,
     );
     if (this.#lent.size > 0) this.#watchTime();
+    if (this.#lent.size >= lentSessionsLimit) this.#node.options.meter?.limitHit("lent_sessions");
   }
 
   /** Asks a process what it runs of the session. */

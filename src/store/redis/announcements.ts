@@ -17,6 +17,8 @@ export class Announcements {
   readonly #wishes = new Map<string, Wish>();
   /** Streams by their channel, which the server's message names. */
   readonly #keys = new Map<string, string>();
+  /** What has come with one piece of the connection's data: neighbours go out to clients in one frame. */
+  readonly #heard: CommittedEntry[] = [];
   /** Wishes that have begun or ended since the subscriptions were last brought in line. */
   readonly #changed = new Set<string>();
   #renewal: ReturnType<typeof setTimeout> | undefined;
@@ -150,7 +152,8 @@ export class Announcements {
   readonly #hear = (message: string, channel: string): void => {
     const key = this.#keys.get(channel);
     if (key === undefined) return;
-    this.#listener([decodeAnnouncement(key, message)]);
+    if (this.#heard.length === 0) queueMicrotask(() => this.#listener(this.#heard.splice(0)));
+    this.#heard.push(decodeAnnouncement(key, message));
   };
 }
 

@@ -181,11 +181,20 @@ export function* planTouch(
   { partitions }: PlanContext,
   { holders, expiresAt }: RequestOf<"touchSessions">,
 ): Plan<ResultOf<"touchSessions">> {
-  const commands = holders.map(({ session, generation, node }) =>
-    command(partitions.of(session), "touch", [session, generation, node, expiresAt], keysOfSession(session)),
-  );
-  const answers = yield { stage: "write", commands };
-  return holders.flatMap(({ session }, index) => (text(list(answers[index])[0]) === "ok" ? [] : [session]));
+  const lost: string[] = [];
+  // A script holds up everybody, so many sessions are touched in pieces.
+  for (let start = 0; start < holders.length; start += touchesPerCall) {
+    const some = holders.slice(start, start + touchesPerCall);
+    const commands = some.map(({ session, generation, node }) => {
+      const values = [session, generation, node, expiresAt];
+      return command(partitions.of(session), "touch", values, keysOfSession(session));
+    });
+    const answers = yield { stage: "write", commands };
+    for (const [index, { session }] of some.entries()) {
+      if (text(list(answers[index])[0]) !== "ok") lost.push(session);
+    }
+  }
+  return lost;
 }
 
 export function* planRecord(
@@ -322,3 +331,6 @@ function partitionsOf(noted: Answer | undefined): number[] {
 function flat(values: { readonly [name: string]: string | number | undefined }): (string | number)[] {
   return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
 }
+
+/** Some milliseconds of Redis. */
+const touchesPerCall = 500;

@@ -98,6 +98,7 @@ class Segment {
   readonly #whole = new Set<string>();
   readonly #joins = new Set<string>();
   readonly #laterKeys = new Set<string>();
+  #isAlone = false;
 
   constructor(partitions: Partitions) {
     this.#partitions = partitions;
@@ -105,7 +106,7 @@ class Segment {
 
   takes(operation: Operation): boolean {
     if (this.operations.length === 0) return true;
-    if (standsAlone(operation) || this.operations.some(standsAlone)) return false;
+    if (this.#isAlone || standsAlone(operation)) return false;
     for (const session of sessionsOf(operation)) {
       if (this.#whole.has(session)) return false;
       if (isWhole(operation) && this.#sessions.has(session)) return false;
@@ -119,6 +120,7 @@ class Segment {
 
   add(operation: Operation): void {
     this.operations.push(operation);
+    this.#isAlone = standsAlone(operation);
     for (const session of sessionsOf(operation)) {
       this.#sessions.add(session);
       if (isWhole(operation)) this.#whole.add(session);
