@@ -41,9 +41,12 @@ export class NodeLog {
    * told, it looks for what was said before that was heard.
    */
   begin(): void {
+    const look = async () => {
+      if (this.#store.announces === "watched") await this.look({ needed: false, entryAgeMs: 0 });
+    };
     this.#store
       .watch(this.#key)
-      ?.then(() => this.look({ needed: false, entryAgeMs: 0 }))
+      ?.then(look)
       .catch((error: unknown) => this.#reportStoreError(error));
   }
 
