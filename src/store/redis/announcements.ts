@@ -31,10 +31,6 @@ export class Announcements {
     this.#report = report;
   }
 
-  get channels(): number {
-    return this.#keys.size;
-  }
-
   listen(listener: (entries: readonly CommittedEntry[]) => void): void {
     this.#listener = listener;
   }

@@ -2,7 +2,7 @@
 
 import { judge, takeover } from "../../protocol/holder.ts";
 import type { Claimed } from "../../protocol/holder.ts";
-import { namespaceKey, roomKey } from "../../protocol/stream-key.ts";
+import { roomKey } from "../../protocol/stream-key.ts";
 import type { RequestOf, ResultOf } from "../operation.ts";
 import type { Fence, Fenced, OpenRequest, ResumedSession, ResumeRequest } from "../port.ts";
 import {
@@ -312,10 +312,6 @@ export function placeOf(answer: Answer | undefined) {
   const head = headOf(stored);
   if (head === undefined) throw new TypeError("who enters a stream is told its head");
   return { head, offset: count(offset) };
-}
-
-export function isNamespaceKey(namespace: string, key: string): boolean {
-  return key === namespaceKey(namespace);
 }
 
 /** Partitions as a session notes them: each between commas. */

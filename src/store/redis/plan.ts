@@ -3,7 +3,7 @@
  * and goes on with their answers. All plans of a segment go through the stages together (see `segment.ts`).
  */
 
-import type { Operation, RequestOf, Result } from "../operation.ts";
+import type { Operation, OperationKind, RequestOf, Result, ResultOf } from "../operation.ts";
 import type { Durability } from "../port.ts";
 import type { Answer, Command } from "./command.ts";
 import type { Partitions } from "./partition.ts";
@@ -43,72 +43,34 @@ export type PlanContext = {
   readonly entriesLimits: { ordinary: number; mailbox: number };
 };
 
+/** Carries out one operation. The cast joins what the mapped type has already paired. */
 export function planOf(context: PlanContext, operation: Operation): Plan {
-  switch (operation.kind) {
-    case "append":
-      return planAppend(context, operation.request);
-    case "read":
-      return planRead(context, operation.request);
-    case "heads":
-      return planHeads(context, operation.request);
-    case "moveCursor":
-      return planMoveCursor(context, operation.request);
-    case "openSession":
-      return planOpen(context, operation.request);
-    case "peekSession":
-      return planPeek(context, operation.request);
-    case "resumeSession":
-      return planResume(context, operation.request);
-    case "touchSessions":
-      return planTouch(context, operation.request);
-    case "endSession":
-      return planEnd(context, operation.request);
-    case "saveHeard":
-      return planHeld(context, operation.request, "hear", []);
-    case "saveData":
-      return planHeld(context, operation.request, "saveData", [operation.request.data]);
-    case "record":
-      return planRecord(context, operation.request);
-    case "putChunk":
-      return planPutChunk(context, operation.request);
-    case "readUpload":
-      return planReadUpload(context, operation.request);
-    default:
-      return planOfOthers(context, operation);
-  }
+  const plan = plans[operation.kind] as (context: PlanContext, request: unknown) => Plan;
+  return plan(context, operation.request);
 }
 
-function planOfOthers(context: PlanContext, operation: Exclude<Operation, { kind: PlannedAbove }>): Plan {
-  switch (operation.kind) {
-    case "join":
-      return planJoin(context, operation.request);
-    case "leave":
-      return planLeave(context, operation.request);
-    case "withdraw":
-      return planWithdraw(context, operation.request);
-    case "enroll":
-      return planEnroll(context, operation.request);
-    case "sweep":
-      return planSweep(context, operation.request satisfies RequestOf<"sweep">);
-    case "renewEpochs":
-      return planRenewEpochs(context);
-    case "figures":
-      return planFigures(context);
-  }
-}
-
-type PlannedAbove =
-  | "append"
-  | "read"
-  | "heads"
-  | "moveCursor"
-  | "openSession"
-  | "peekSession"
-  | "resumeSession"
-  | "touchSessions"
-  | "endSession"
-  | "saveHeard"
-  | "saveData"
-  | "record"
-  | "putChunk"
-  | "readUpload";
+const plans: {
+  readonly [K in OperationKind]: (context: PlanContext, request: RequestOf<K>) => Plan<ResultOf<K>>;
+} = {
+  append: planAppend,
+  read: planRead,
+  heads: planHeads,
+  openSession: planOpen,
+  peekSession: planPeek,
+  resumeSession: planResume,
+  saveHeard: (context, fence) => planHeld(context, fence, "hear", []),
+  saveData: (context, request) => planHeld(context, request, "saveData", [request.data]),
+  touchSessions: planTouch,
+  endSession: planEnd,
+  join: planJoin,
+  leave: planLeave,
+  withdraw: planWithdraw,
+  enroll: planEnroll,
+  record: planRecord,
+  putChunk: planPutChunk,
+  readUpload: planReadUpload,
+  moveCursor: planMoveCursor,
+  sweep: planSweep,
+  renewEpochs: planRenewEpochs,
+  figures: planFigures,
+};
