@@ -57,6 +57,11 @@ export class TestNode {
     return (this.io as unknown as HoldfastServer).delivery;
   }
 
+  /** Publishes to a room; resolves when that is stored. */
+  async publish(room: string, event: string, ...args: unknown[]): Promise<void> {
+    await (this.io as unknown as HoldfastServer).to(room).publish(event, ...args);
+  }
+
   /** Connects a client and has it join rooms. */
   async member(rooms: string[], kind: "Holdfast" | "stock" = "Holdfast"): Promise<Member> {
     const connection = next(this.io, "connection");
