@@ -4,7 +4,6 @@
  */
 
 import { DeliveryError } from "../protocol/errors.ts";
-import type { EntryPlace } from "../protocol/node-words.ts";
 import { frameEvent } from "../protocol/frames.ts";
 import { decodePayload } from "../protocol/payload.ts";
 import { reservedEvents } from "../protocol/reserved-events.ts";
@@ -163,11 +162,11 @@ export class EventRuns {
       }),
     );
     await request.settled();
-    request.close();
     this.#running?.delete(run.sequence);
     const failed = request.failure;
     // What the handler emitted could not be stored, so the event is not done, whatever the handler says.
     if (failed !== undefined) {
+      request.close();
       this.#finish(run.sequence, { kind: "retry", delayMs: undefined, cause: failed });
       return;
     }
@@ -175,7 +174,7 @@ export class EventRuns {
     this.#ending.add(run.sequence);
     this.#delivery.afterEntries(this.#session, request.places, () => {
       this.#ending?.delete(run.sequence);
-      this.#finish(run.sequence, result, request.places);
+      this.#finish(run.sequence, result, request);
     });
   }
 
@@ -234,8 +233,8 @@ export class EventRuns {
   }
 }
 
-/** `places`: where the entries stand that the run has published. */
-type Finish = (sequence: number, result: RunResult, places?: readonly EntryPlace[]) => void;
+/** `run`: what the handler has published in, and may go on to. */
+type Finish = (sequence: number, result: RunResult, run?: Request) => void;
 
 export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

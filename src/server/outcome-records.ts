@@ -2,10 +2,10 @@
 
 import { DeliveryError } from "../protocol/errors.ts";
 import type { RunEnd } from "../protocol/lent-runs.ts";
-import type { EntryPlace } from "../protocol/node-words.ts";
 import type { InboxOutcome, ServerSession } from "../protocol/server-session.ts";
 import { rejection, type RunResult } from "./dispatch.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
+import type { Request } from "./request.ts";
 import type { Session } from "./session.ts";
 
 export class OutcomeRecords {
@@ -14,8 +14,8 @@ export class OutcomeRecords {
   readonly #inbox: ServerSession;
   /** Made with the first one: most sessions are idle most of the time. */
   #underWay: Set<number> | undefined;
-  /** Where the entries of those runs stand; made with the first one. */
-  #places: Map<number, readonly EntryPlace[]> | undefined;
+  /** The runs that they are outcomes of; made with the first one. */
+  #runs: Map<number, Request> | undefined;
   /** Attempts by sequence; undefined until a handler asks for the first one. */
   #retries: Map<number, number> | undefined;
 
@@ -30,17 +30,23 @@ export class OutcomeRecords {
     return this.#underWay ?? none;
   }
 
-  /** Tells the inbox how a run has ended. */
-  finish(sequence: number, result: RunResult, places: readonly EntryPlace[]): void {
+  /**
+   * Tells the inbox how a run has ended. What its handler goes on to publish has the event's keys until the
+   * outcome is recorded: a handler that has timed out in a process that stood still, and whose event was run
+   * elsewhere meanwhile, would publish its entries once more.
+   */
+  finish(sequence: number, result: RunResult, run: Request | undefined): void {
+    const places = run?.places ?? [];
     // What was refused as a stale holder's is no end of the event: whoever holds the session runs it again.
     const isStale =
       this.#session.ended && result.kind === "rejected" && result.error.code === "stale_generation";
     const outcome = result.kind === "retry" ? this.#retry(sequence, result) : outcomeOf(sequence, result);
     // Whoever holds the session now is to record it, or to run the event again.
     if (this.#session.ended) this.#handOver({ sequence, outcome: isStale ? undefined : outcome, places });
+    if (outcome === undefined) run?.close();
     if (outcome === undefined || this.#session.ended) return;
     this.#retries?.delete(sequence);
-    if (places.length > 0) (this.#places ??= new Map()).set(sequence, places);
+    if (run !== undefined) (this.#runs ??= new Map()).set(sequence, run);
     this.take(outcome);
   }
 
@@ -64,9 +70,11 @@ export class OutcomeRecords {
       await new Promise((resolve) => setTimeout(resolve, this.#backoffMs(attempt)));
     }
     this.#underWay.delete(sequence);
+    const run = this.#runs?.get(sequence);
+    this.#runs?.delete(sequence);
     // Refused, as a rule; where it was not, the new holder has found it.
-    if (this.#session.ended) this.#handOver({ sequence, outcome, places: this.#places?.get(sequence) ?? [] });
-    this.#places?.delete(sequence);
+    if (this.#session.ended) this.#handOver({ sequence, outcome, places: run?.places ?? [] });
+    else run?.close();
   }
 
   #handOver(end: RunEnd): void {

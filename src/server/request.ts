@@ -42,7 +42,7 @@ export class Request implements CurrentRequest {
     return this.#failure;
   }
 
-  /** The outcome is known: what still runs in this context publishes on its own account from now on. */
+  /** The outcome is recorded: what still runs in this context publishes on its own account from now on. */
   close(): void {
     this.#closed = true;
   }

@@ -6,7 +6,6 @@
 
 import { EventEmitter } from "node:events";
 import { assertNever } from "../protocol/errors.ts";
-import type { EntryPlace } from "../protocol/node-words.ts";
 import { serverFrame } from "../protocol/frames.ts";
 import type { Claim } from "../protocol/holder.ts";
 import type { Leaving } from "../protocol/lent-runs.ts";
@@ -18,6 +17,7 @@ import type { RunResult } from "./dispatch.ts";
 import { EventRuns } from "./event-runs.ts";
 import type { NamespaceDelivery } from "./namespace-delivery.ts";
 import { OutcomeRecords } from "./outcome-records.ts";
+import type { Request } from "./request.ts";
 import { SessionHolder } from "./session-holder.ts";
 import { SessionUploads } from "./session-uploads.ts";
 import type { EmitFlags, HoldfastSocket, SocketSession } from "./socket-io.ts";
@@ -370,8 +370,8 @@ export class Session extends EventEmitter implements SocketSession {
     }
   }
 
-  #finish(sequence: number, result: RunResult, places: readonly EntryPlace[] = []): void {
-    this.#records.finish(sequence, result, places);
+  #finish(sequence: number, result: RunResult, run?: Request): void {
+    this.#records.finish(sequence, result, run);
     if (this.ended) this.#inbox.poll();
     else this.#carryOut();
   }
