@@ -29,11 +29,7 @@ export async function confirmationFor(
   link: RedisLink,
 ): Promise<Confirmation | undefined> {
   const servers = (await ask(link, ["INFO"])).map((answer) => parseInfo(String(answer)));
-  for (const info of servers) {
-    assertKind(info, address.kind);
-    assertVersion(info);
-    assertKeepsEverything(info);
-  }
+  for (const info of servers) assertFit(info, address.kind);
   switch (address.durability) {
     case "memory":
       return undefined;
@@ -47,6 +43,17 @@ export async function confirmationFor(
     case "fsynced":
       return fsynced(link, servers);
   }
+}
+
+/**
+ * Refuses a server by what it says of itself.
+ *
+ * @throws {DeliveryError} `store_unfit`.
+ */
+export function assertFit(info: ReadonlyMap<string, string>, kind: RedisAddress["kind"]): void {
+  assertKind(info, kind);
+  assertVersion(info);
+  assertKeepsEverything(info);
 }
 
 async function fsynced(
@@ -112,7 +119,7 @@ async function ask(link: RedisLink, command: readonly string[]): Promise<readonl
   }
 }
 
-function parseInfo(text: string): Map<string, string> {
+export function parseInfo(text: string): Map<string, string> {
   const pairs = text.split("\r\n").flatMap((line) => {
     const at = line.indexOf(":");
     return at > 0 ? [[line.slice(0, at), line.slice(at + 1)] as const] : [];
