@@ -182,7 +182,7 @@ export const errorCatalogue = {
   store_invalid: {
     message: "The store address is not one that Holdfast understands.",
     retryable: false,
-    fix: "Use `sqlite:FILE`, `memory:` or, from a later version on, `redis://HOST`.",
+    fix: "Use `sqlite:FILE`, `redis://HOST` (docs/REDIS.md) or `memory:`.",
   },
 } as const satisfies Record<string, ErrorRow>;
 

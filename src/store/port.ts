@@ -1,5 +1,5 @@
 /**
- * The store port: what Holdfast asks of an engine (`memory`, `sqlite`, later `redis`).
+ * The store port: what Holdfast asks of an engine (`memory`, `sqlite`, `redis`).
  *
  * Contract, checked by `testing/contract.ts` for every engine:
  *

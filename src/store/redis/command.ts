@@ -42,6 +42,9 @@ export function fenced({ session, generation, node, heard }: Fence): (string | n
   return [session, generation, node, heard ?? 0];
 }
 
+/** What somebody is told who does not hold the session. */
+export const stale = { ok: false, reason: "stale_generation" } as const;
+
 // --- answers ---
 
 export function list(answer: Answer | undefined): readonly Answer[] {

@@ -13,12 +13,11 @@ import {
   list,
   membershipOf,
   type StoredMembership,
+  stale,
   text,
 } from "./command.ts";
 import type { Plan, PlanContext } from "./plan.ts";
 import { enterCommand, exitCommand, placeOf } from "./plan-sessions.ts";
-
-const stale = { ok: false, reason: "stale_generation" } as const;
 
 /** Keeps a stored membership; one that reads with another cursor than before begins anew. */
 export function* planJoin(context: PlanContext, request: RequestOf<"join">): Plan<ResultOf<"join">> {

@@ -12,11 +12,10 @@ import {
   keysOfStream,
   list,
   pageOf,
+  stale,
   text,
 } from "./command.ts";
 import type { Plan, PlanContext } from "./plan.ts";
-
-const stale = { ok: false, reason: "stale_generation" } as const;
 
 /**
  * An entry goes into the streams of one partition in one step. Streams of other partitions follow one after

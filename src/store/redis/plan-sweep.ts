@@ -168,7 +168,7 @@ function sum(answers: readonly Answer[]): number {
   return answers.reduce<number>((total, answer) => total + count(answer), 0);
 }
 
-/** In each partition; together they keep a step at some tens of milliseconds. */
+/** In each partition. A step of a sweep must not hold up others for long; what is left over has another. */
 const sessionsPerStep = 100;
 const keysPerStep = 1000;
 const streamsPerStep = 500;
