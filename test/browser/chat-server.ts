@@ -1,10 +1,10 @@
 /** `src/main.ts` as a process of its own, on one port and one store through all its lives. */
 
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Child, programPath, startChild } from "../harness/child.ts";
+import { freePort } from "../harness/free-port.ts";
 import type { Owner } from "../harness/owner.ts";
 
 export type ChatServer = { readonly child: Child; readonly url: string; ready(): Promise<void> };
@@ -13,6 +13,7 @@ export type ChatServer = { readonly child: Child; readonly url: string; ready():
 export async function startChatServer(owner: Owner): Promise<ChatServer> {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-chat-"));
   owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // Known beforehand, because a restart must take the same one.
   const port = await freePort();
   const child = startChild(owner, {
     program: programPath("../../src/main.ts", import.meta.url),
@@ -28,16 +29,4 @@ export async function startChatServer(owner: Owner): Promise<ChatServer> {
   const ready = async (): Promise<void> => void (await child.line(/Holdfast is at (\S+)/, 15_000));
   await ready();
   return { child, url: `http://localhost:${port}`, ready };
-}
-
-/**
- * A port that was free a moment ago. It has to be known beforehand, because a restart must take the same one.
- */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("the probe has no port");
-  return address.port;
 }

@@ -2,7 +2,6 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -12,6 +11,7 @@ import type {} from "../../examples/at-most-once.ts";
 import type {} from "../../examples/exactly-once.ts";
 import { makeClient } from "../compatibility/pair.ts";
 import { type Child, programPath, startChild } from "../harness/child.ts";
+import { freePort } from "../harness/free-port.ts";
 import { startRelay } from "../harness/relay.ts";
 import { eventually, until } from "../harness/until.ts";
 
@@ -103,12 +103,4 @@ async function start(
   });
   await child.line(/on port \d+/);
   return { child, port, directory };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
