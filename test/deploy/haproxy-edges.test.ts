@@ -14,7 +14,7 @@ import { expectPassage } from "./passage.ts";
 import { openSite, requireProgram, type Site, whyNoSite } from "./site.ts";
 
 describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
-  test("with TLS, clients get through; without it they are turned away, and pages sent on", async (context) => {
+  test("with TLS clients get through, without it they are turned away", async (context) => {
     const { site, authority } = await openTlsSite(context);
     const url = `https://${site.address}`;
     await expectPassage(context, url, { ca: authority.toString() });

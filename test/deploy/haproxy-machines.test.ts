@@ -52,10 +52,8 @@ async function startMachines(
   names: readonly NodeName[],
 ): Promise<{ readonly nodes: readonly Child[]; readonly haproxy: Child }> {
   for (const address of [...machines, redisAddress]) await site.addAddress(address);
-  const redis = site.startSystem("redis-server", [
-    ...["--bind", redisAddress, "--protected-mode", "no", "--dir", site.folder],
-    ...["--appendonly", "yes", "--save", ""],
-  ]);
+  const settings = `--bind ${redisAddress} --protected-mode no --appendonly yes --dir ${site.folder}`;
+  const redis = site.startSystem("redis-server", settings.split(" "));
   await redis.line(/Ready to accept connections/);
   const nodes = await Promise.all(names.map((name) => startMachine(site, name)));
   const haproxy = await site.startHaproxy(parts);
