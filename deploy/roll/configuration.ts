@@ -115,7 +115,7 @@ class Reader {
       this.#wrong(name, value, 'a list of the program and its arguments, such as ["systemctl", "start"]');
       return [];
     }
-    return value as string[];
+    return value;
   }
 
   /** Without the name in it, all instances would be started by the same words. */

@@ -1,7 +1,7 @@
 /** The instances of this machine: asked, started, stopped, and taken out of HAProxy and put back. */
 
 import type { Instance, RollConfiguration, SlotName } from "./configuration.ts";
-import { HaproxyRuntime } from "./haproxy.ts";
+import { HaproxyRuntime, type ServerState } from "./haproxy.ts";
 import { askReadiness, type Readiness } from "./readiness.ts";
 import type { Releases } from "./releases.ts";
 import { commandFor, shownCommand, type Steps } from "./steps.ts";
@@ -50,8 +50,8 @@ export class Fleet {
   }
 
   /**
-   * Waits until all answer 200 and HAProxy sends them clients. Returns why it is not so. After that one more look:
-   * a process that answered and fell over since is not ready.
+   * Waits until all answer 200 and HAProxy sends them clients. Returns why it is not so. After that one more
+   * look: a process that answered and fell over since is not ready.
    */
   async ready(instances: readonly Instance[], stopped?: () => boolean): Promise<string | undefined> {
     const timeoutMs = this.configuration.readyTimeoutMs;
@@ -76,14 +76,20 @@ export class Fleet {
     for (const { name } of instances) await this.#tell(name, "drain");
   }
 
-  /** HAProxy goes by their health checks again. */
+  /**
+   * HAProxy goes by their health checks again. That it will not is told; who needs it finds out in `ready`.
+   */
   async undrain(instances: readonly Instance[]): Promise<void> {
-    for (const { name } of instances) await this.#tell(name, "ready");
+    for (const { name } of instances) {
+      await this.#tell(name, "ready").catch((error: unknown) =>
+        this.#steps.say(`${name} could not be put back in HAProxy: ${messageOf(error)}`),
+      );
+    }
   }
 
   /**
-   * Stops all of them at once, so that their clients move only once, and waits until they are gone. Returns what
-   * is left. Those that were down already are stopped too: what restarts them by itself has to be told.
+   * Stops all of them at once, so that their clients move only once, and waits until they are gone. Returns
+   * what is left. Those that were down already are stopped too: what restarts them by itself has to be told.
    */
   async stop(instances: readonly Instance[]): Promise<string | undefined> {
     const { commands, stopTimeoutMs } = this.configuration;
@@ -112,16 +118,15 @@ export class Fleet {
   }
 
   /**
-   * Puts stopped ones back into HAProxy for the next roll, once it has noticed that they are gone: else it would
-   * send them clients. Complains, and leaves them out, when it does not notice.
+   * Puts stopped ones back into HAProxy for the next roll, once it has noticed that they are gone: else it
+   * would send them clients. Complains, and leaves them out, when it does not notice.
    */
   async undrainStopped(instances: readonly Instance[]): Promise<void> {
     if (this.#haproxy === undefined || instances.length === 0) return;
-    const look = async () => {
-      const servers = await this.#haproxy?.servers();
-      const running = instances.filter(({ name }) => servers?.get(name)?.isRunning);
+    const look = this.#lookAtHaproxy((servers) => {
+      const running = instances.filter(({ name }) => servers.get(name)?.isRunning);
       return running.length === 0 ? undefined : `${namesOf(running)} are up`;
-    };
+    });
     const what = `HAProxy has noticed that ${namesOf(instances)} are gone`;
     const late = await this.#steps.wait(what, look, { timeoutMs: this.configuration.stopTimeoutMs });
     if (late === undefined) await this.undrain(instances);
@@ -145,13 +150,25 @@ export class Fleet {
     options: { readonly timeoutMs: number; readonly stopped?: () => boolean },
   ): Promise<string | undefined> {
     if (this.#haproxy === undefined) return undefined;
-    const look = async () => {
-      const servers = await this.#haproxy?.servers();
-      const out = instances.find(({ name }) => !servers?.get(name)?.takesClients);
-      return out && `${out.name} is ${servers?.get(out.name)?.shown ?? "not there"}`;
-    };
+    const look = this.#lookAtHaproxy((servers) => {
+      const out = instances.find(({ name }) => !servers.get(name)?.takesClients);
+      return out && `${out.name} is ${servers.get(out.name)?.shown ?? "not there"}`;
+    });
     const late = await this.#steps.wait(`HAProxy sends clients to ${namesOf(instances)}`, look, options);
     return late && `HAProxy does not take them, ${late}`;
+  }
+
+  /** An HAProxy that does not answer for a moment, because it is reloaded, is asked again. */
+  #lookAtHaproxy(
+    judge: (servers: ReadonlyMap<string, ServerState>) => string | undefined,
+  ): () => Promise<string | undefined> {
+    return async () => {
+      try {
+        return judge((await this.#haproxy?.servers()) ?? new Map());
+      } catch (error) {
+        return messageOf(error);
+      }
+    };
   }
 
   async #tell(name: string, state: "ready" | "drain"): Promise<void> {

@@ -25,7 +25,8 @@ export async function rollInPlace(
   if (all.length === 1) steps.say("there is one instance and no second slot: clients wait while it restarts");
   await releases.switch("current", release);
   for (const [index, instance] of due.entries()) {
-    if (interruption.isRequested) return await stopMidway(roll, { why: "interrupted", release, before, index });
+    if (interruption.isRequested)
+      return await stopMidway(roll, { why: "interrupted", release, before, index });
     steps.say(`${instance.name} (${index + 1} of ${due.length})`);
     const failure = await replace(roll, instance, { release, before });
     if (failure !== undefined) return await stopMidway(roll, { why: failure, release, before, index });
@@ -87,7 +88,9 @@ async function stopMidway(
   steps.say(`NOT ROLLED to ${release}${index === 0 ? "" : ", stopped midway"}: ${why}`);
   for (const { instance, state, said } of await fleet.ask(fleet.slot("a"))) {
     const runs = releases.runBy(instance.name) ?? (state === "refused" ? "nothing" : before);
-    steps.say(`  ${instance.name} runs ${runs ?? "an unknown release"}: ${state === "ready" ? "ready" : said}`);
+    steps.say(
+      `  ${instance.name} runs ${runs ?? "an unknown release"}: ${state === "ready" ? "ready" : said}`,
+    );
   }
   steps.say(`  current is ${before ?? "nothing"}`);
   steps.say(`to go on: the same command again; to have all on ${before ?? "one release"}: "roll restart"`);

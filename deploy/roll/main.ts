@@ -17,6 +17,8 @@ Options:
   --config FILE    what is rolled and how (default /etc/holdfast/roll.json)
   --dry-run        print each step with its command, and change nothing`;
 
+// A terminal that is gone, with the ssh that brought it, must not cut a roll in two.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
@@ -68,18 +70,18 @@ function parse(args: readonly string[]): Asked | string {
       },
     });
     const [command = "", source, ...rest] = positionals;
-    const common = {
+    const asked = {
       configurationFile: values.config ?? "/etc/holdfast/roll.json",
       isDry: values["dry-run"] ?? false,
       name: values.as,
       source: source ?? "",
     };
-    if (values.help === true || command === "help") return { ...common, command: "help" };
+    if (values.help === true || command === "help") return { ...asked, command: "help" };
     if (rest.length > 0) return `Too much: ${rest.join(" ")}`;
-    if (command === "deploy") return source === undefined ? "Which release?" : { ...common, command };
+    if (command === "deploy") return source === undefined ? "Which release?" : { ...asked, command };
     if (source !== undefined) return `Too much: ${source}`;
     if (values.as !== undefined) return "--as is for deploy";
-    if (command === "back" || command === "restart" || command === "status") return { ...common, command };
+    if (command === "back" || command === "restart" || command === "status") return { ...asked, command };
     return command === "" ? "Which command?" : `${command} is not a command`;
   } catch (error) {
     return messageOf(error);

@@ -39,7 +39,9 @@ export class Roll {
   async back(): Promise<number> {
     const { current, previous } = this.releases;
     if (previous === undefined || !this.releases.has(previous)) {
-      throw new StepFailed(`there is no release to go back to: ${this.releases.folder}/previous leads nowhere`);
+      throw new StepFailed(
+        `there is no release to go back to: ${this.releases.folder}/previous leads nowhere`,
+      );
     }
     this.steps.say(`back from ${current ?? "nothing"} to ${previous}`);
     return await this.#locked(() => this.#bring(previous, { always: false }));
@@ -64,7 +66,9 @@ export class Roll {
     for (const { instance, state, said } of asked) {
       const release = releases.runBy(instance.name) ?? "-";
       const row = [instance.name, `slot ${instance.slot}`, state, release, seen.get(instance.name) ?? ""];
-      print(`${row.map((cell) => cell.padEnd(10)).join("")}${state === "not ready" ? ` (${said})` : ""}`.trimEnd());
+      print(
+        `${row.map((cell) => cell.padEnd(10)).join("")}${state === "not ready" ? ` (${said})` : ""}`.trimEnd(),
+      );
     }
     const isWhole = (slot: "a" | "b") =>
       fleet.slot(slot).length > 0 &&
@@ -73,8 +77,8 @@ export class Roll {
   }
 
   /**
-   * Looks at the machine before anything is changed. Throws a `ConfigurationError` with all settings that do not
-   * fit it.
+   * Looks at the machine before anything is changed. Throws a `ConfigurationError` with all settings that do
+   * not fit it.
    */
   async check(): Promise<void> {
     const { folder, commands } = this.#configuration;

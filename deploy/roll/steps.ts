@@ -1,6 +1,6 @@
 /**
- * The single steps of a roll, each of which is told with its time and its exact command. In a dry run they are
- * only told, and all that is waited for counts as seen.
+ * The single steps of a roll, each of which is told with its time and its exact command. In a dry run they
+ * are only told, and all that is waited for counts as seen.
  */
 
 import { spawn } from "node:child_process";
@@ -74,10 +74,7 @@ export function shownCommand(command: readonly string[], folder?: string): strin
   return folder === undefined ? words.join(" ") : `(cd ${folder} && ${words.join(" ")})`;
 }
 
-async function runCommand(
-  command: readonly string[],
-  { folder, timeoutMs }: CommandOptions,
-): Promise<void> {
+async function runCommand(command: readonly string[], { folder, timeoutMs }: CommandOptions): Promise<void> {
   const [program = "", ...args] = command;
   await new Promise<void>((resolve, reject) => {
     let output = "";

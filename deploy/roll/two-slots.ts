@@ -1,6 +1,7 @@
 /**
- * A roll where both slots have ports of their own: all of the other slot is started and ready before anything of
- * the old one is let go, and then all of the old one at once. So each client moves once, to where it stays.
+ * A roll where both slots have ports of their own: all of the other slot is started and ready before anything
+ * of the old one is let go, and then all of the old one at once. So each client moves once, to where it
+ * stays.
  */
 
 import type { Instance, SlotName } from "./configuration.ts";
@@ -13,20 +14,33 @@ export async function rollSlots(roll: Roll, release: string): Promise<number> {
   const { from, to } = await chooseSlots(roll);
   const [old, next] = [from === undefined ? [] : fleet.slot(from), fleet.slot(to)];
   if (!(await clear(roll, to))) return 1;
-  await releases.switch("current", release);
-  // An earlier roll that was cut short may have left them drained.
-  await fleet.undrain(next);
-  const stopped = () => interruption.isRequested;
-  let failure = await fleet.start(next, release);
-  failure ??= await fleet.ready(next, stopped);
-  if (failure === undefined && interruption.isRequested) failure = "interrupted";
-  if (failure === undefined) failure = await drainOld(roll, old);
-  if (failure !== undefined) return await undo(roll, { failure, before, release, old, next });
+  let isDraining = false;
+  let failure: string | undefined;
+  try {
+    await releases.switch("current", release);
+    // An earlier roll that was cut short may have left them drained.
+    await fleet.undrain(next);
+    failure = await fleet.start(next, release);
+    failure ??= await fleet.ready(next, () => interruption.isRequested);
+    if (failure === undefined && interruption.isRequested) failure = "interrupted";
+    if (failure === undefined) {
+      isDraining = true;
+      await fleet.drain(old);
+    }
+  } catch (error) {
+    failure = messageOf(error);
+  }
+  if (failure !== undefined) {
+    // Those that were left alone stay as they are, also where somebody has drained one by hand.
+    return await undo(roll, { failure, before, release, old, next, drained: isDraining ? old : [] });
+  }
 
   interruption.passPointOfReturn(`finishing: ${namesOf(next)} serve, ${namesOf(old)} are let go`);
   const left = await fleet.stop(old);
   if (left !== undefined) {
-    steps.say(`NOT FINISHED: ${namesOf(next)} run ${release} and serve; of the old ones there still is ${left}`);
+    steps.say(
+      `NOT FINISHED: ${namesOf(next)} run ${release} and serve; of the old ones there still is ${left}`,
+    );
     steps.say(`they are drained, and get nobody new. Stop them by hand, or run "roll restart"`);
     return 1;
   }
@@ -50,9 +64,13 @@ async function chooseSlots(roll: Roll): Promise<{ from: SlotName | undefined; to
   // Both, after a roll that was cut short: the one of the current release, else the fuller one.
   const ofCurrent = ({ instance }: Asked) => releases.runBy(instance.name) === releases.current;
   const [aCurrent, bCurrent] = [a.filter(ofCurrent).length, b.filter(ofCurrent).length];
-  const isA = a.length > 0 && (b.length === 0 || aCurrent > bCurrent || (aCurrent === bCurrent && a.length >= b.length));
+  const isA =
+    a.length > 0 &&
+    (b.length === 0 || aCurrent > bCurrent || (aCurrent === bCurrent && a.length >= b.length));
   const [from, to]: [SlotName, SlotName] = isA ? ["a", "b"] : ["b", "a"];
-  steps.say(`slot ${from} serves (${namesOf((isA ? a : b).map(({ instance }) => instance))}); slot ${to} takes over`);
+  steps.say(
+    `slot ${from} serves (${namesOf((isA ? a : b).map(({ instance }) => instance))}); slot ${to} takes over`,
+  );
   for (const { instance, said } of down) {
     if (instance.slot === from) steps.say(`${instance.name} of slot ${from} is not ready: ${said}`);
   }
@@ -73,15 +91,6 @@ async function clear(roll: Roll, slot: SlotName): Promise<boolean> {
   return false;
 }
 
-async function drainOld(roll: Roll, old: readonly Instance[]): Promise<string | undefined> {
-  try {
-    await roll.fleet.drain(old);
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
-}
-
 async function undo(
   roll: Roll,
   what: {
@@ -90,15 +99,16 @@ async function undo(
     readonly release: string;
     readonly old: readonly Instance[];
     readonly next: readonly Instance[];
+    readonly drained: readonly Instance[];
   },
 ): Promise<number> {
   const { fleet, releases, steps, interruption } = roll;
-  const { failure, before, release, old, next } = what;
+  const { failure, before, release, old, next, drained } = what;
   steps.say(`FAILED: ${failure}`);
   interruption.passPointOfReturn("already taking back what was done");
   await releases.switch("current", before);
-  // Back first, where they were drained already: nobody may be left without a server.
-  await fleet.undrain(old).catch((error: unknown) => steps.say(messageOf(error)));
+  // Before the new ones go: nobody may be left without a server.
+  await fleet.undrain(drained);
   const left = await fleet.stop(next);
   if (left !== undefined) steps.say(`could not be stopped, do it by hand: ${left}`);
   const serving = old.length === 0 ? "nothing serves" : `${namesOf(old)} go on as they were`;
