@@ -56,14 +56,13 @@ export class Fleet {
   async ready(instances: readonly Instance[], stopped?: () => boolean): Promise<string | undefined> {
     const timeoutMs = this.configuration.readyTimeoutMs;
     const options = stopped === undefined ? { timeoutMs } : { timeoutMs, stopped };
-    const names = namesOf(instances);
     let last: Asked | undefined;
     const look = async () => {
       last = (await this.ask(instances)).find(({ state }) => state !== "ready");
       return last && `${last.instance.name} at ${last.instance.readyUrl}: ${last.said}`;
     };
     const addresses = instances.map(({ readyUrl }) => readyUrl).join(", ");
-    const late = await this.#steps.wait(`${names} are ready (200 from ${addresses})`, look, options);
+    const late = await this.#steps.wait(`${areOf(instances)} ready (200 from ${addresses})`, look, options);
     if (late !== undefined) return `${late}${last === undefined ? "" : this.#hint(last.instance)}`;
     const unseen = await this.#seen(instances, options);
     if (unseen !== undefined) return unseen;
@@ -108,7 +107,7 @@ export class Fleet {
         ? undefined
         : alive.map(({ instance, said }) => `${instance.name}: ${said}`).join(", ");
     };
-    const what = `${namesOf(instances)} are gone (connections refused)`;
+    const what = `${areOf(instances)} gone (connections refused)`;
     const left = await this.#steps.wait(what, look, { timeoutMs: stopTimeoutMs });
     if (left !== undefined) return [left, ...failed].join("; ");
     // Whoever is gone is gone, whatever the command thinks of it.
@@ -125,9 +124,9 @@ export class Fleet {
     if (this.#haproxy === undefined || instances.length === 0) return;
     const look = this.#lookAtHaproxy((servers) => {
       const running = instances.filter(({ name }) => servers.get(name)?.isRunning);
-      return running.length === 0 ? undefined : `${namesOf(running)} are up`;
+      return running.length === 0 ? undefined : `${areOf(running)} up`;
     });
-    const what = `HAProxy has noticed that ${namesOf(instances)} are gone`;
+    const what = `HAProxy has noticed that ${areOf(instances)} gone`;
     const late = await this.#steps.wait(what, look, { timeoutMs: this.configuration.stopTimeoutMs });
     if (late === undefined) await this.undrain(instances);
     else this.#steps.say(`left drained in HAProxy, ${late}. Does the backend check its servers?`);
@@ -193,6 +192,11 @@ export class Fleet {
 
 export function namesOf(instances: readonly Instance[]): string {
   return instances.map(({ name }) => name).join(", ");
+}
+
+/** As the beginning of a sentence. */
+export function areOf(instances: readonly Instance[]): string {
+  return `${namesOf(instances)} ${instances.length === 1 ? "is" : "are"}`;
 }
 
 export function messageOf(error: unknown): string {

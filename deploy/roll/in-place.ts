@@ -31,7 +31,7 @@ export async function rollInPlace(
     const failure = await replace(roll, instance, { release, before });
     if (failure !== undefined) return await stopMidway(roll, { why: failure, release, before, index });
   }
-  steps.say(`done: ${namesOf(all)} run ${release}`);
+  steps.say(`done: ${release} runs as ${namesOf(all)}`);
   return 0;
 }
 

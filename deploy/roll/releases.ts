@@ -6,7 +6,6 @@
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -21,7 +20,7 @@ import type { Steps } from "./steps.ts";
 export class Releases {
   readonly folder: string;
   readonly #steps: Steps;
-  #runs: Record<string, string> | undefined;
+  #notes: Notes | undefined;
 
   constructor(folder: string, steps: Steps) {
     this.folder = folder;
@@ -73,24 +72,34 @@ export class Releases {
 
   /** The release that an instance was last started from, by this tool. */
   runBy(instance: string): string | undefined {
-    return this.#read()[instance];
+    return this.#read().runs[instance];
   }
 
   /** Notes it; undefined: it was stopped. */
   note(instance: string, version: string | undefined): void {
-    if (this.#steps.isDry) return;
-    const runs = { ...this.#read() };
-    if (version === undefined) delete runs[instance];
-    else runs[instance] = version;
-    const path = join(this.folder, noteName);
-    writeFileSync(`${path}.next`, `${JSON.stringify({ runs }, undefined, 2)}\n`);
-    renameSync(`${path}.next`, path);
-    this.#runs = runs;
+    const { [instance]: _, ...others } = this.#read().runs;
+    this.#write({
+      ...this.#read(),
+      runs: version === undefined ? others : { ...others, [instance]: version },
+    });
+  }
+
+  /** The roll that has begun and not come to its end, if its process was killed. */
+  get unfinished(): Unfinished | undefined {
+    return this.#read().unfinished;
+  }
+
+  noteBegin(unfinished: Unfinished): void {
+    this.#write({ ...this.#read(), unfinished });
+  }
+
+  noteEnd(): void {
+    this.#write({ runs: this.#read().runs });
   }
 
   /** Removes the oldest, and keeps what is linked or was started. */
   async prune(keep: number): Promise<void> {
-    const used = new Set([this.current, this.previous, ...Object.values(this.#read())]);
+    const used = new Set([this.current, this.previous, ...Object.values(this.#read().runs)]);
     const { versions } = this;
     let surplus = versions.length - keep;
     for (const version of versions) {
@@ -102,10 +111,6 @@ export class Releases {
     }
   }
 
-  makeFolders(): void {
-    mkdirSync(join(this.folder, "releases"), { recursive: true });
-  }
-
   #linked(link: string): string | undefined {
     try {
       return basename(readlinkSync(join(this.folder, link)));
@@ -114,19 +119,34 @@ export class Releases {
     }
   }
 
-  #read(): Readonly<Record<string, string>> {
-    this.#runs ??= readNote(join(this.folder, noteName));
-    return this.#runs;
+  #read(): Notes {
+    this.#notes ??= readNotes(join(this.folder, noteName));
+    return this.#notes;
+  }
+
+  #write(notes: Notes): void {
+    if (this.#steps.isDry) return;
+    const path = join(this.folder, noteName);
+    writeFileSync(`${path}.next`, `${JSON.stringify(notes, undefined, 2)}\n`);
+    renameSync(`${path}.next`, path);
+    this.#notes = notes;
   }
 }
 
-function readNote(path: string): Record<string, string> {
+function readNotes(path: string): Notes {
   try {
-    return (JSON.parse(readFileSync(path, "utf8")) as { runs?: Record<string, string> }).runs ?? {};
+    const { runs = {}, unfinished } = JSON.parse(readFileSync(path, "utf8")) as Partial<Notes>;
+    return unfinished === undefined ? { runs } : { runs, unfinished };
   } catch {
     // None yet, or spoilt: nothing is known of who runs what, and nothing is decided by it alone.
-    return {};
+    return { runs: {} };
   }
 }
 
-const noteName = "runs.json";
+const noteName = "roll-notes.json";
+
+// --- types ---
+
+export type Unfinished = { readonly before: string | undefined; readonly release: string };
+
+type Notes = { readonly runs: Readonly<Record<string, string>>; readonly unfinished?: Unfinished };

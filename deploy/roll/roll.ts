@@ -37,20 +37,24 @@ export class Roll {
   }
 
   async back(): Promise<number> {
-    const { current, previous } = this.releases;
-    if (previous === undefined || !this.releases.has(previous)) {
-      throw new StepFailed(
-        `there is no release to go back to: ${this.releases.folder}/previous leads nowhere`,
-      );
-    }
-    this.steps.say(`back from ${current ?? "nothing"} to ${previous}`);
-    return await this.#locked(() => this.#bring(previous, { always: false }));
+    return await this.#locked(async () => {
+      const { current, previous } = this.releases;
+      if (previous === undefined || !this.releases.has(previous)) {
+        throw new StepFailed(
+          `there is no release to go back to: ${this.releases.folder}/previous leads nowhere`,
+        );
+      }
+      this.steps.say(`back from ${current ?? "nothing"} to ${previous}`);
+      return await this.#bring(previous, { always: false });
+    });
   }
 
   async restart(): Promise<number> {
-    const { current } = this.releases;
-    if (current === undefined) throw new StepFailed("nothing was deployed yet: roll deploy RELEASE");
-    return await this.#locked(() => this.#bring(current, { always: true }));
+    return await this.#locked(async () => {
+      const { current } = this.releases;
+      if (current === undefined) throw new StepFailed("nothing was deployed yet: roll deploy RELEASE");
+      return await this.#bring(current, { always: true });
+    });
   }
 
   /** 0 when all of a slot are ready. */
@@ -104,12 +108,35 @@ export class Roll {
   async #bring(release: string, how: { readonly always: boolean }): Promise<number> {
     const { releases, fleet } = this;
     const before = releases.current;
+    releases.noteBegin({ before, release });
     const code =
       fleet.slot("b").length > 0 ? await rollSlots(this, release) : await rollInPlace(this, release, how);
-    if (code !== 0) return code;
-    if (before !== undefined && before !== release) await releases.switch("previous", before);
-    await releases.prune(this.#configuration.keep);
-    return 0;
+    // Also where old ones did not stop: the new release serves, and this is the way back.
+    const isNew = releases.current === release && before !== release;
+    if (isNew && before !== undefined) await releases.switch("previous", before);
+    releases.noteEnd();
+    if (code === 0) await releases.prune(this.#configuration.keep);
+    return code;
+  }
+
+  /**
+   * After a roll that was killed the link may lead to a release that nobody has seen ready: it goes back,
+   * unless that release is the only one that serves.
+   */
+  async #settleUnfinished(): Promise<void> {
+    const { releases, steps, fleet } = this;
+    const { unfinished } = releases;
+    if (unfinished === undefined) return;
+    const { before, release } = unfinished;
+    const ready = (await fleet.ask(fleet.instances)).filter(({ state }) => state === "ready");
+    const runs = ready.map(({ instance }) => releases.runBy(instance.name));
+    const isIn = runs.length > 0 && runs.every((version) => version === release);
+    steps.say(
+      `the roll to ${release} was cut short; ${isIn ? "it serves" : `current is ${before ?? "nothing"} again`}`,
+    );
+    await releases.switch("current", isIn ? release : before);
+    if (isIn && before !== undefined && before !== release) await releases.switch("previous", before);
+    releases.noteEnd();
   }
 
   async #locked(action: () => Promise<number>): Promise<number> {
@@ -122,6 +149,7 @@ export class Roll {
     mkdirSync(join(releases.folder, "releases"), { recursive: true });
     const unlock = takeLock(releases.folder, (line) => steps.say(line));
     try {
+      await this.#settleUnfinished();
       return await action();
     } catch (error) {
       steps.say(`STOPPED: ${messageOf(error)}`);

@@ -35,7 +35,9 @@ export async function rollSlots(roll: Roll, release: string): Promise<number> {
     return await undo(roll, { failure, before, release, old, next, drained: isDraining ? old : [] });
   }
 
-  interruption.passPointOfReturn(`finishing: ${namesOf(next)} serve, ${namesOf(old)} are let go`);
+  interruption.passPointOfReturn(
+    `finishing: ${namesOf(next)} took over, the clients of ${namesOf(old)} move`,
+  );
   const left = await fleet.stop(old);
   if (left !== undefined) {
     steps.say(
