@@ -4,12 +4,22 @@
  */
 
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RollConfiguration } from "../../deploy/roll/configuration.ts";
 import { type Child, programPath, startChild } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
+import type { NodeName, Site } from "./site.ts";
 
 export const repository = programPath("../..", import.meta.url);
 
@@ -69,7 +79,29 @@ export class RollMachine {
     return archive;
   }
 
-  /** This repository's sources as a release; `change` may spoil them. */
+  /** Rolls the shipped nodes of a site, under their names, behind its HAProxy. */
+  configureOn(
+    site: Site,
+    slots: Readonly<Record<string, readonly NodeName[]>>,
+    commands: Pick<RollConfiguration["commands"], "start" | "stop">,
+  ): void {
+    const instance = (name: NodeName) => {
+      const environment = site.nodeEnvironment(name);
+      this.setInstance(name, environment);
+      return { name, readyUrl: `http://127.0.0.1:${environment["HOLDFAST_INTERNAL_PORT"]}/readyz` };
+    };
+    this.configure({
+      slots: Object.fromEntries(Object.entries(slots).map(([slot, names]) => [slot, names.map(instance)])),
+      commands,
+      haproxy: { socket: site.haproxySocket, backend: "socketio" },
+      readyTimeoutMs: 20_000,
+      stopTimeoutMs: 40_000,
+    });
+  }
+
+  /**
+   * This repository's sources as a release, with the packages that are installed here; `change` may spoil it.
+   */
   packHoldfast(version: string, change: (folder: string) => void = () => undefined): string {
     return this.pack(version, (folder) => {
       for (const part of ["src", "deploy"]) {
@@ -78,6 +110,7 @@ export class RollMachine {
           filter: (path) => !path.endsWith("node_modules"),
         });
       }
+      symlinkSync(join(repository, "node_modules"), join(folder, "node_modules"));
       change(folder);
     });
   }
