@@ -1,7 +1,7 @@
 /** What both configurations of this folder share: where the release is, and the settings that it has to be given. */
 
 const { existsSync, readFileSync, realpathSync } = require("node:fs");
-const { join, resolve } = require("node:path");
+const { resolve } = require("node:path");
 const { parseEnv } = require("node:util");
 
 const release = resolve(__dirname, "../..");

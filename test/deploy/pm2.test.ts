@@ -106,7 +106,12 @@ class Pm2 {
       PM2_DISABLE_VERSION_CHECK: "true",
       SETTINGS_FILE: this.settingsFile,
     };
-    owner.onTestFinished(async () => void (await this.run("kill")));
+    // What this does not end, the end of the site does.
+    owner.onTestFinished(() => {
+      const [enter = "", ...args] = [...site.prefix, program, "kill"];
+      const env = { ...process.env, ...this.machine.environment };
+      execFileSync(enter, args, { env, stdio: "ignore", timeout: 20_000 });
+    });
     owner.onTestFailed(() => console.error(this.daemonLog));
   }
 
