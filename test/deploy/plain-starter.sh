@@ -1,10 +1,11 @@
 #!/bin/sh
-# The plainest way to start and stop an instance, in the place of systemd or pm2: plain-starter.sh start a00 FOLDER
-# NODE. The process outlives this script; its settings, its pid and its log lie in FOLDER.
+# The plainest way to start and stop an instance, in the place of systemd or pm2: plain-starter.sh start a00 FOLDER. The
+# process outlives this script. FOLDER/a00.run sets what to run (command), where (directory), how to end it (signal) and
+# how long that may take (seconds); a pid file and a log are written beside it.
 set -e
 name=$2
 folder=$3
-node=$4
+. "$folder/$name.run"
 
 lives() {
     # Whoever adopted it may take a while to notice that it has ended.
@@ -13,18 +14,23 @@ lives() {
 
 case $1 in
 start)
-    set -a
-    . "$folder/$name.env"
-    set +a
-    cd "$folder/opt/current"
-    setsid "$node" src/main.ts >>"$folder/$name.log" 2>&1 </dev/null &
+    cd "$directory"
+    eval "exec setsid $command" >>"$folder/$name.log" 2>&1 </dev/null &
     echo $! >"$folder/$name.pid"
     ;;
 stop)
     [ -f "$folder/$name.pid" ] || exit 0
     pid=$(cat "$folder/$name.pid")
-    kill -TERM "$pid" || true
-    while lives "$pid"; do sleep 0.05; done
+    kill -s "$signal" "$pid" || true
+    deadline=$(($(date +%s) + seconds))
+    while lives "$pid"; do
+        [ "$(date +%s)" -le "$deadline" ] || {
+            kill -s KILL "$pid"
+            echo "killed after $seconds s"
+            exit 1
+        }
+        sleep 0.05
+    done
     rm "$folder/$name.pid"
     ;;
 esac

@@ -108,7 +108,7 @@ class Pm2 {
     };
     // What this does not end, the end of the site does.
     owner.onTestFinished(() => {
-      const [enter = "", ...args] = [...site.prefix, program, "kill"];
+      const [enter, ...args] = [...site.prefix, program, "kill"] as [string, ...string[]];
       const env = { ...process.env, ...this.machine.environment };
       execFileSync(enter, args, { env, stdio: "ignore", timeout: 20_000 });
     });

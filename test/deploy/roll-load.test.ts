@@ -15,6 +15,7 @@ describe.skipIf(whyNoSite !== undefined)("roll", () => {
   test("G1 G2 a release goes to the other slot and back; one that does not get ready is not noticed", async (context) => {
     const site = await openSite(context);
     const machine = new RollMachine(context, site.prefix);
+    for (const name of [...slotA, ...slotB]) machine.setInstance(name, site.nodeEnvironment(name));
     machine.configureOn(site, { a: slotA, b: slotB }, machine.plainCommands);
     await site.startHaproxy(["base", "edge-http", "nodes", "website-from-nodes"]);
     expect(await machine.roll("deploy", machine.packHoldfast("1.0.0"))).toMatchObject({
@@ -55,6 +56,7 @@ describe.skipIf(whyNoSite !== undefined)("roll", () => {
   test("G1 G2 without a second slot instances are replaced one after the other", async (context) => {
     const site = await openSite(context);
     const machine = new RollMachine(context, site.prefix);
+    for (const name of slotA) machine.setInstance(name, site.nodeEnvironment(name));
     machine.configureOn(site, { a: slotA }, machine.plainCommands);
     await site.startHaproxy(["base", "edge-http", "nodes", "website-from-nodes"]);
     expect(await machine.roll("deploy", machine.packHoldfast("1.0.0"))).toMatchObject({

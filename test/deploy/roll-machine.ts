@@ -52,7 +52,7 @@ export class RollMachine {
   /** Of `plain-starter.sh`. */
   get plainCommands(): Pick<RollConfiguration["commands"], "start" | "stop"> {
     const starter = programPath("./plain-starter.sh", import.meta.url);
-    const command = (action: string) => [starter, action, "{name}", this.folder, process.execPath];
+    const command = (action: string) => [starter, action, "{name}", this.folder];
     return { start: command("start"), stop: command("stop") };
   }
 
@@ -60,10 +60,18 @@ export class RollMachine {
     writeFileSync(this.configurationFile, JSON.stringify({ folder: this.place, ...configuration }));
   }
 
-  /** The environment with which `plain-starter.sh` starts an instance. */
-  setInstance(name: string, environment: Readonly<Record<string, string>>): void {
-    const lines = Object.entries(environment).map(([key, value]) => `${key}='${value}'\n`);
-    writeFileSync(join(this.folder, `${name}.env`), lines.join(""));
+  /** How `plain-starter.sh` starts an instance, and ends it. */
+  setInstance(name: string, environment: Readonly<Record<string, string>>, run: Partial<Run> = {}): void {
+    const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
+    const words = ["env", ...(run.isClean === true ? ["-i"] : []), ...variables];
+    const lines = {
+      command: [...words, ...(run.command ?? [process.execPath, "src/main.ts"])].map(quoted).join(" "),
+      directory: run.directory ?? join(this.place, "current"),
+      signal: run.signal ?? "TERM",
+      seconds: String(run.seconds ?? 60),
+    };
+    const text = Object.entries(lines).map(([key, value]) => `${key}=${quoted(value)}\n`);
+    writeFileSync(join(this.folder, `${name}.run`), text.join(""));
   }
 
   /** A packed release of the files that `write` puts into its folder. */
@@ -84,18 +92,20 @@ export class RollMachine {
     site: Site,
     slots: Readonly<Record<string, readonly NodeName[]>>,
     commands: Pick<RollConfiguration["commands"], "start" | "stop">,
+    timeouts: { readonly readyTimeoutMs: number; readonly stopTimeoutMs: number } = {
+      readyTimeoutMs: 20_000,
+      stopTimeoutMs: 40_000,
+    },
   ): void {
     const instance = (name: NodeName) => {
       const environment = site.nodeEnvironment(name);
-      this.setInstance(name, environment);
       return { name, readyUrl: `http://127.0.0.1:${environment["HOLDFAST_INTERNAL_PORT"]}/readyz` };
     };
     this.configure({
       slots: Object.fromEntries(Object.entries(slots).map(([slot, names]) => [slot, names.map(instance)])),
       commands,
       haproxy: { socket: site.haproxySocket, backend: "socketio" },
-      readyTimeoutMs: 20_000,
-      stopTimeoutMs: 40_000,
+      ...timeouts,
     });
   }
 
@@ -164,6 +174,20 @@ function guardPids(owner: Owner, folder: string): void {
   });
 }
 
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 // --- types ---
+
+type Run = {
+  readonly command: readonly string[];
+  readonly directory: string;
+  readonly signal: string;
+  /** After which it is killed. */
+  readonly seconds: number;
+  /** It gets no other environment than its own. */
+  readonly isClean: boolean;
+};
 
 export type Outcome = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
