@@ -108,9 +108,8 @@ class Pm2 {
     };
     // What this does not end, the end of the site does.
     owner.onTestFinished(() => {
-      const [enter, ...args] = [...site.prefix, program, "kill"] as [string, ...string[]];
       const env = { ...process.env, ...this.machine.environment };
-      execFileSync(enter, args, { env, stdio: "ignore", timeout: 20_000 });
+      execFileSync("env", [...site.prefix, program, "kill"], { env, stdio: "ignore", timeout: 20_000 });
     });
     owner.onTestFailed(() => console.error(this.daemonLog));
   }
