@@ -45,7 +45,7 @@ describe.skipIf(whyNoSite !== undefined)("pm2", () => {
     );
   });
 
-  test("G1 G2 the cluster is one app, and a signal exchanges its workers for the new release", async (context) => {
+  test("G1 G2 the cluster is one app, and a signal exchanges its workers", async (context) => {
     const site = await openSite(context);
     const pm2 = new Pm2(context, site);
     await pm2.release("1.0.0", "The first one");

@@ -12,7 +12,7 @@ const slotA = ["a00", "a01", "a02"] as const;
 const slotB = ["b00", "b01", "b02"] as const;
 
 describe.skipIf(whyNoSite !== undefined)("roll", () => {
-  test("G1 G2 a release goes to the other slot and back; one that does not get ready is not noticed", async (context) => {
+  test("G1 G2 a release goes forth and back; one that does not get ready is not noticed", async (context) => {
     const site = await openSite(context);
     const machine = new RollMachine(context, site.prefix);
     for (const name of [...slotA, ...slotB]) machine.setInstance(name, site.nodeEnvironment(name));

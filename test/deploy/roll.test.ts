@@ -102,7 +102,7 @@ test("slots take turns; back returns; restart changes slots; old releases go", a
   expect(stdout).toMatch(/^b00 +slot b +refused +-$/m);
 });
 
-test("the same version from other files is refused; from the same files it is rolled again", async (context) => {
+test("a version from other files is refused; from the same files it is rolled again", async (context) => {
   const machine = await machineOf(context, { slots: "a" });
   const archive = machine.pack("1.0.0", writeInstance);
   expect((await machine.roll("deploy", archive)).code).toBe(0);
@@ -152,7 +152,7 @@ test("in place, what fails midway goes back, says who runs what, and goes on lat
   expect(await machine.serving()).toEqual(["a00 1.0.0", "a01 1.0.0"]);
 });
 
-test("one roll at a time; the lock of a dead one is taken over; Ctrl-C takes the step back", async (context) => {
+test("one roll at a time; a dead one is cleared away; Ctrl-C takes the step back", async (context) => {
   const machine = await machineOf(context, { slots: "ab", settings: { readyTimeoutMs: 30_000 } });
   expect((await machine.roll("deploy", machine.pack("1.0.0", writeInstance))).code).toBe(0);
   const slow = machine.pack("2.0.0", (folder) => writeInstance(folder, "never ready"));
