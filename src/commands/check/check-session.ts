@@ -14,6 +14,8 @@ export class SessionChecks {
   readonly #inquiry: Inquiry;
   readonly #probe: SessionProbe;
   #link: EngineLink | undefined;
+  /** The node on which the session was opened; "" where ids do not name any. */
+  #home = "";
 
   constructor(inquiry: Inquiry) {
     this.#inquiry = inquiry;
@@ -40,8 +42,9 @@ export class SessionChecks {
       return warning(seen, [cures.plainServer(entered.recovers)], { server: this.#inquiry.server });
     }
     this.#inquiry.server = "holdfast";
+    this.#home = nodeOf(this.#link.handshake.sid) ?? "";
     const { version, limits } = entered.welcome;
-    const seen = `Holdfast, protocol ${version}, a session of its own on node ${this.#node}`;
+    const seen = `Holdfast, protocol ${version}, a session of its own on node ${this.#home}`;
     return ok(seen, { server: "holdfast", protocol: version, limits });
   }
 
@@ -79,7 +82,8 @@ export class SessionChecks {
       const sent = await this.#probe.send(link, messages);
       link.cut();
       const startedAt = performance.now();
-      this.#link = await this.#open();
+      // To the same node first, so that a store that is not shared shows as what it is.
+      this.#link = (await this.#openOn(this.#home)) ?? (await this.#open());
       const entered = await this.#probe.connect(this.#link);
       if (entered.kind !== "holdfast") return problem("not let in again", [cures.notResumed]);
       if (!entered.welcome.resumed) {
@@ -111,7 +115,7 @@ export class SessionChecks {
   async checkNodes(): Promise<Finding> {
     if (!this.#probe.opened) return skipped(this.#whyNoSession());
     const { nodes, connections } = this.#inquiry;
-    const home = this.#node;
+    const home = this.#home;
     const others = [...nodes.keys()].filter((node) => node !== home);
     if (others.length === 0) {
       return ok(`one node, ${home}, in ${connections} connections`, { nodes: [...nodes.keys()] });
@@ -155,12 +159,8 @@ export class SessionChecks {
   }
 
   #whyNoSession(): string {
-    return this.#inquiry.server === undefined ? "no session was opened" : "plain Socket.IO has no sessions";
-  }
-
-  /** The node at the other end of the connection; "" where ids do not name any. */
-  get #node(): string {
-    return this.#link === undefined ? "" : (nodeOf(this.#link.handshake.sid) ?? "");
+    const { server } = this.#inquiry;
+    return server === undefined ? "no session was opened" : "plain Socket.IO has no sessions";
   }
 
   async #linkNow(): Promise<EngineLink> {

@@ -31,7 +31,7 @@ export async function checkHandshake(inquiry: Inquiry): Promise<Finding> {
 async function handshakeFault(inquiry: Inquiry, fault: LinkFault): Promise<Finding> {
   if (fault.location !== undefined) return problem(fault.message, [cures.redirected]);
   if (fault.isBadGateway) return problem(fault.message, [cures.badGateway]);
-  if (fault.status === 429) return problem(fault.message, [cures.rateLimited]);
+  if (fault.isRateLimit) return problem(fault.message, [cures.rateLimited]);
   if (fault.status === 400 && /Transport unknown/.test(fault.body)) {
     // A server without polling; WebSocket has a handshake of its own.
     const link = await WebSocketLink.open(inquiry).catch(() => undefined);
@@ -73,10 +73,7 @@ export async function checkPolling(inquiry: Inquiry): Promise<Finding> {
     );
   }
   const seen = `${faults.length} of ${clients} clients failed: ${countedFaults(faults)}${nodes}`;
-  if (faults.every(({ status }) => status === 429)) {
-    inquiry.pollingWorks = true;
-    return warning(seen, [cures.rateLimited], figures);
-  }
+  if (faults.every(({ isRateLimit }) => isRateLimit)) return warning(seen, [cures.rateLimited], figures);
   return problem(seen, [pollingCure(inquiry, faults)], figures);
 }
 
@@ -114,6 +111,7 @@ export async function checkWebSocket(inquiry: Inquiry): Promise<Finding> {
     return ok(`opened, one message there and back, ${tookMs} ms`, { tookMs });
   } catch (error) {
     const fault = faultOf(error, timeoutMs);
+    if (fault.isRateLimit) return warning(fault.message, [cures.rateLimited]);
     const cure = fault.isBadGateway && !inquiry.pollingWorks ? cures.badGateway : cures.noUpgrade;
     return problem(`not opened: ${fault.message}`, [cure], { status: fault.status });
   } finally {
@@ -131,6 +129,7 @@ export async function checkUpgrade(inquiry: Inquiry): Promise<Finding> {
   if (faults.length === 0)
     return ok(`${upgrades} of ${upgrades} polling clients went on as WebSockets`, figures);
   const seen = `${faults.length} of ${upgrades} clients failed: ${countedFaults(faults)}`;
+  if (faults.every(({ isRateLimit }) => isRateLimit)) return warning(seen, [cures.rateLimited], figures);
   const cure = inquiry.pollingWorks ? cures.upgradeLost : cures.noStickiness(inquiry.nodes.size);
   return problem(seen, [cure], figures);
 }

@@ -1,5 +1,7 @@
 /** How a request or a connection failed, kept apart from what it means. */
 
+import type { IncomingHttpHeaders } from "node:http";
+
 export class LinkFault extends Error {
   override readonly name = "LinkFault";
   /** Node's code of the error, or `TIMEOUT`, `STATUS`, `CLOSED`, `CONTENT`. */
@@ -8,22 +10,29 @@ export class LinkFault extends Error {
   /** The beginning of the answer's body. */
   readonly body: string;
   readonly location: string | undefined;
+  /** Where a limit turned us away: when to come again. */
+  readonly retryAfterSeconds: number;
 
   constructor(
     code: string,
     message: string,
-    answer: { readonly status?: number; readonly body?: string; readonly location?: string | undefined } = {},
+    answer: { readonly status?: number; readonly body?: string; readonly headers?: IncomingHttpHeaders } = {},
   ) {
     super(message);
     this.code = code;
     this.status = answer.status;
     this.body = answer.body ?? "";
-    this.location = answer.location;
+    this.location = answer.headers?.location;
+    this.retryAfterSeconds = Number(answer.headers?.["retry-after"] ?? 1) || 1;
   }
 
   /** The answer of an Engine.IO that does not know the connection. */
   get isUnknownSession(): boolean {
     return this.status === 400 && /"code":1\b|Session ID unknown/.test(this.body);
+  }
+
+  get isRateLimit(): boolean {
+    return this.status === 429;
   }
 
   /** The answer of a proxy whose back end is silent, gone or not ready. */
@@ -46,14 +55,11 @@ export function timedOut(timeoutMs: number): LinkFault {
 }
 
 /** An answer with a status that was not asked for. */
-export function statusFault(status: number, body: string, location?: string): LinkFault {
+export function statusFault(status: number, body: string, headers: IncomingHttpHeaders): LinkFault {
   const text = excerpt(body);
-  const where = location === undefined ? "" : ` to ${location}`;
-  return new LinkFault("STATUS", `status ${status}${where}${text === "" ? "" : ` ${text}`}`, {
-    status,
-    body,
-    location,
-  });
+  const where = headers.location === undefined ? "" : ` to ${headers.location}`;
+  const message = `status ${status}${where}${text === "" ? "" : ` ${text}`}`;
+  return new LinkFault("STATUS", message, { status, body, headers });
 }
 
 /** A body in a few words; of a page in HTML its heading. */

@@ -1,10 +1,10 @@
 /** Long-polling without cookies: every request comes on a connection of its own. */
 
-import { setTimeout as pause } from "node:timers/promises";
-import { ask, type Answer } from "./ask.ts";
+import { ask } from "./ask.ts";
 import { EngineLink, readHandshake } from "./engine-link.ts";
 import { faultOf, LinkFault, statusFault } from "./fault.ts";
 import type { Inquiry } from "./inquiry.ts";
+import { patiently } from "./patiently.ts";
 
 export class PollingLink extends EngineLink {
   readonly #inquiry: Inquiry;
@@ -14,7 +14,11 @@ export class PollingLink extends EngineLink {
 
   static async open(inquiry: Inquiry, headers: Readonly<Record<string, string>> = {}): Promise<PollingLink> {
     const link = new PollingLink(inquiry, headers);
-    const answer = await askForHandshake(inquiry, headers);
+    const answer = await patiently(inquiry, async () => {
+      const given = await ask(inquiry, { path: pollingPath(inquiry), headers });
+      if (given.status !== 200) throw statusFault(given.status, given.body, given.headers);
+      return given;
+    });
     link.opened(readHandshake(answer.body.split(separator)[0] ?? ""));
     inquiry.sawConnection(link.handshake.sid);
     void link.#poll();
@@ -50,7 +54,7 @@ export class PollingLink extends EngineLink {
     const headers = { ...this.#headers, "content-type": "text/plain;charset=UTF-8" };
     const answer = await ask(this.#inquiry, { method: "POST", path: this.#path, body, headers });
     if (answer.status === 200) return;
-    throw statusFault(answer.status, answer.body, answer.headers.location);
+    throw statusFault(answer.status, answer.body, answer.headers);
   }
 
   async #poll(): Promise<void> {
@@ -66,7 +70,7 @@ export class PollingLink extends EngineLink {
           timeoutMs,
           signal,
         });
-        if (answer.status !== 200) throw statusFault(answer.status, answer.body, answer.headers.location);
+        if (answer.status !== 200) throw statusFault(answer.status, answer.body, answer.headers);
         for (const packet of answer.body.split(separator)) this.take(packet);
       } catch (error) {
         this.fail(faultOf(error, 0));
@@ -79,23 +83,6 @@ export class PollingLink extends EngineLink {
   }
 }
 
-/** Asks for a connection; waits a little where a rate limit says so. */
-export async function askForHandshake(
-  inquiry: Inquiry,
-  headers: Readonly<Record<string, string>>,
-): Promise<Answer> {
-  for (let attempt = 1; ; attempt += 1) {
-    const answer = await ask(inquiry, { path: pollingPath(inquiry), headers });
-    if (answer.status === 200) return answer;
-    if (answer.status !== 429 || attempt === attemptsAtMost) {
-      throw statusFault(answer.status, answer.body, answer.headers.location);
-    }
-    const askedSeconds = Number(answer.headers["retry-after"] ?? 1);
-    const waitSeconds = Math.min(askedSeconds > 0 ? askedSeconds : 1, waitSecondsMax);
-    await pause(waitSeconds * 1_000 * (1 + Math.random()), undefined, { signal: inquiry.signal });
-  }
-}
-
 export function pollingPath({ target }: Inquiry, sid?: string): string {
   const unique = Math.random().toString(36).slice(2, 10);
   return `${target.path}?EIO=4&transport=polling&t=${unique}${sid === undefined ? "" : `&sid=${sid}`}`;
@@ -103,5 +90,3 @@ export function pollingPath({ target }: Inquiry, sid?: string): string {
 
 /** Between two packets of one payload. */
 const separator = "\x1e";
-const attemptsAtMost = 3;
-const waitSecondsMax = 3;

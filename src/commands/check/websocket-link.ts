@@ -6,6 +6,7 @@ import { trust, userAgent } from "./ask.ts";
 import { EngineLink, readHandshake } from "./engine-link.ts";
 import { faultOf, LinkFault, statusFault, timedOut } from "./fault.ts";
 import type { Handshake, Inquiry } from "./inquiry.ts";
+import { patiently } from "./patiently.ts";
 import type { PollingLink } from "./polling-link.ts";
 
 export class WebSocketLink extends EngineLink {
@@ -15,12 +16,13 @@ export class WebSocketLink extends EngineLink {
     inquiry: Inquiry,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<WebSocketLink> {
-    const link = new WebSocketLink(connect(inquiry, headers), inquiry);
-    const first = await link.#opening(inquiry);
-    link.opened(readHandshake(first));
-    inquiry.sawConnection(link.handshake.sid);
-    link.#listen();
-    return link;
+    return await patiently(inquiry, async () => {
+      const link = new WebSocketLink(connect(inquiry, headers), inquiry);
+      link.opened(readHandshake(await link.#opening(inquiry)));
+      inquiry.sawConnection(link.handshake.sid);
+      link.#listen();
+      return link;
+    });
   }
 
   /** Takes a polling connection over, as clients do: asks with a probe, then says that it goes on here. */
@@ -82,7 +84,7 @@ export class WebSocketLink extends EngineLink {
     this.#socket.once("unexpected-response", (_request, response: IncomingMessage) => {
       void bodyOf(response).then((body) => {
         inquiry.sawAnswer(response.headers, body);
-        reject(statusFault(response.statusCode ?? 0, body, response.headers.location));
+        reject(statusFault(response.statusCode ?? 0, body, response.headers));
       });
     });
     void this.ended.then(reject);
