@@ -13,6 +13,7 @@ export function ask(inquiry: Inquiry, asked: Asked): Promise<Answer> {
   const send = inquiry.secure ? requestSecure : requestPlain;
   const signal =
     asked.signal === undefined ? inquiry.signal : AbortSignal.any([inquiry.signal, asked.signal]);
+  const trusting = trust(inquiry);
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
     const request = send(new URL(asked.path, target.url), {
@@ -25,7 +26,7 @@ export function ask(inquiry: Inquiry, asked: Asked): Promise<Answer> {
       // A connection that is used again hides that the next request would have gone elsewhere.
       agent: false,
       signal,
-      ...trust(inquiry),
+      ...trusting,
     });
     const fail = (error: unknown) => {
       clearTimeout(timer);

@@ -11,6 +11,10 @@ import { WebSocketLink } from "./websocket-link.ts";
 export async function checkOrigin(inquiry: Inquiry): Promise<Finding> {
   const { origin, url, timeoutMs } = inquiry.target;
   if (origin === undefined) return skipped("only matters for pages of another host; give --origin URL");
+  // Without requests of HTTP there is nothing that a browser would keep back.
+  if (!inquiry.offersPolling) {
+    return (await webSocketFault(inquiry, origin, {})) ?? ok("CORS does not apply to WebSockets");
+  }
   try {
     const simple = await ask(inquiry, { path: pollingPath(inquiry), headers: { origin } });
     const ownPage = origin === url.origin;

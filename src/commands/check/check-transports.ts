@@ -37,6 +37,7 @@ async function handshakeFault(inquiry: Inquiry, fault: LinkFault): Promise<Findi
     const link = await WebSocketLink.open(inquiry).catch(() => undefined);
     if (link !== undefined) {
       inquiry.handshake = link.handshake;
+      inquiry.offersPolling = false;
       await link.close();
       return ok("by WebSocket; the server has long-polling switched off");
     }
@@ -50,6 +51,7 @@ async function handshakeFault(inquiry: Inquiry, fault: LinkFault): Promise<Findi
 
 /** Many clients at a time, each with several requests: all of them have to find their way back. */
 export async function checkPolling(inquiry: Inquiry): Promise<Finding> {
+  if (!inquiry.offersPolling) return skipped("the server has long-polling switched off");
   const { clients } = inquiry.target;
   const faults: LinkFault[] = [];
   const startedAt = performance.now();

@@ -12,6 +12,7 @@ export class Inquiry {
   /** The certificate is good; from here on no connection takes another one. */
   verifies = false;
   handshake: Handshake | undefined;
+  offersPolling = true;
   pollingWorks = false;
   webSocketWorks = false;
   proxy: Proxy | undefined;

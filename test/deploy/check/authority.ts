@@ -11,6 +11,8 @@ import type { Owner } from "../../harness/owner.ts";
 export class Authority {
   readonly #folder: string;
   #issued = 0;
+  /** `openssl ca` keeps its numbers in a file, and takes no two at a time. */
+  #signing: Promise<unknown> = Promise.resolve();
 
   static async make(owner: Owner): Promise<Authority> {
     const folder = mkdtempSync(join(tmpdir(), "holdfast-authority-"));
@@ -42,7 +44,11 @@ export class Authority {
       `req -new ${newKey} -subj /CN=site -addext subjectAltName=${names} -keyout ${name}.key -out ${name}.csr`,
     );
     const request = `-in ${name}.csr -out ${name}.crt -startdate ${from} -enddate ${dateIn(days.to)}`;
-    await this.#openssl(`ca -batch -notext -config ca.conf ${request}`);
+    const signed = this.#signing
+      .catch(() => undefined)
+      .then(() => this.#openssl(`ca -batch -notext -config ca.conf ${request}`));
+    this.#signing = signed;
+    await signed;
     const [certificate, key] = [".crt", ".key"].map((end) => readFileSync(join(this.#folder, name + end)));
     const file = join(this.#folder, `${name}.pem`);
     writeFileSync(file, `${certificate}${key}`);
