@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startChild } from "../harness/child.ts";
 import { type Owner, Scope } from "../harness/owner.ts";
 import { startNodes, startPlain } from "./check/nodes.ts";
-import { auth, check, checkJson, curesOf, program } from "./check/run-check.ts";
+import { auth, check, checkJson, curesOf, program, quick } from "./check/run-check.ts";
 
 const scope = new Scope();
 let port = 0;
@@ -56,20 +56,20 @@ describe.concurrent("holdfast check", () => {
 
   test("a namespace that refuses: what it said, and the rest is tried", async (context) => {
     const url = `http://127.0.0.1:${port}`;
-    const without = await check(context, url, "--idle", "1");
+    const without = await check(context, url, ...quick);
     expect([without.code, without.last]).toEqual([0, "It worked as far as it was tried."]);
     expect(without.said).toMatch(/CONNECT \/ is refused: "This page did not send the secret.*--auth/);
     expect(without.said).toContain("1 2 3 4 5 answered in order");
-    const wrong = await checkJson(context, url, "--idle", "1", "--auth", '{"secret":"short"}');
+    const wrong = await checkJson(context, url, ...quick, "--auth", '{"secret":"short"}');
     expect([wrong.code, wrong.bad]).toEqual([1, ["session"]]);
     expect(curesOf(wrong.of("session"))).toContain("refuses what --auth says");
-    const elsewhere = await checkJson(context, url, "--idle", "1", "--namespace", "nowhere");
+    const elsewhere = await checkJson(context, url, ...quick, "--namespace", "nowhere");
     expect([elsewhere.code, elsewhere.bad]).toEqual([1, ["session"]]);
     expect(curesOf(elsewhere.of("session"))).toContain("The server has no namespace /nowhere.");
   });
 
   test("a page of another host that is not let in", async (context) => {
-    const args = ["--idle", "1", ...auth, "--origin", "https://app.example"];
+    const args = [...quick, ...auth, "--origin", "https://app.example"];
     const { code, of, bad } = await checkJson(context, `http://127.0.0.1:${port}`, ...args);
     expect([code, bad]).toEqual([1, ["cors"]]);
     expect(of("cors").seen).toBe("no access-control-allow-origin");
@@ -82,7 +82,7 @@ describe.concurrent("holdfast check", () => {
       pingInterval: 25_000,
     });
     const url = `http://127.0.0.1:${plain}`;
-    const allowed = await check(context, url, "--origin", "https://app.example");
+    const allowed = await check(context, url, "--origin", "https://app.example", "--clients", "4");
     expect([allowed.code, allowed.last]).toEqual([0, "It works, with 1 warning."]);
     expect(allowed.said).toContain("https://app.example is let in, with credentials");
     for (const clause of ["G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8"]) {
@@ -90,34 +90,34 @@ describe.concurrent("holdfast check", () => {
     }
     expect(allowed.said).toContain("1 2 3 4 5 answered in order");
     expect(allowed.said).toContain("time-outs up to the ping interval of 25 s");
-    const other = await checkJson(context, url, "--idle", "1", "--origin", "https://other.example");
+    const other = await checkJson(context, url, ...quick, "--origin", "https://other.example");
     expect([other.code, other.bad]).toEqual([1, ["cors"]]);
   });
 
   test("connection state recovery is recognised; a small limit of the server's own is kept", async (context) => {
     const options = { connectionStateRecovery: {}, maxHttpBufferSize: 50_000, path: "/live" };
     const url = `http://127.0.0.1:${await startPlain(context, options)}`;
-    const { code, of } = await checkJson(context, url, "--path", "live", "--idle", "1");
+    const { code, of } = await checkJson(context, url, "--path", "live", ...quick);
     expect(code).toBe(0);
     expect(of("session").seen).toBe("plain Socket.IO with connection state recovery");
     expect(of("large").figures).toMatchObject({ bytes: 49_000 });
-    const more = await checkJson(context, url, "--path", "/live/", "--idle", "1", "--large", "60000");
+    const more = await checkJson(context, url, "--path", "/live/", ...quick, "--large", "60000");
     expect([more.code, more.bad]).toEqual([1, ["large"]]);
     expect(curesOf(more.of("large"))).toContain("maxHttpBufferSize");
-    const elsewhere = await checkJson(context, url);
+    const elsewhere = await checkJson(context, url, ...quick);
     expect([elsewhere.code, elsewhere.bad]).toEqual([1, ["handshake"]]);
   });
 
   test("servers that have one of the two transports only", async (context) => {
     const socketsOnly = `http://127.0.0.1:${await startPlain(context, { transports: ["websocket"] })}`;
-    const first = await checkJson(context, socketsOnly, "--idle", "1");
+    const first = await checkJson(context, socketsOnly, ...quick);
     expect([first.code, first.bad]).toEqual([0, []]);
     expect(first.of("polling")).toMatchObject({
       result: "skipped",
       seen: expect.stringContaining("switched off"),
     });
     const pollingOnly = `http://127.0.0.1:${await startPlain(context, { transports: ["polling"] })}`;
-    const second = await checkJson(context, pollingOnly, "--idle", "1");
+    const second = await checkJson(context, pollingOnly, ...quick);
     expect([second.code, second.bad]).toEqual([1, ["websocket"]]);
     expect(curesOf(second.of("websocket"))).toContain(
       'transports of new Server(...) has to contain "websocket"',

@@ -46,7 +46,8 @@ export function ask(inquiry: Inquiry, asked: Asked): Promise<Answer> {
         clearTimeout(timer);
         if (!response.complete) return fail(new LinkFault("CUT_SHORT", "the answer broke off"));
         const text = Buffer.concat(parts).toString("utf8");
-        inquiry.sawAnswer(response.headers, text);
+        // The front page may come from another program than Socket.IO does.
+        if (asked.path.startsWith(target.path)) inquiry.sawAnswer(response.headers, text);
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,

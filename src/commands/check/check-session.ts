@@ -1,5 +1,6 @@
 /** The session: who answers, numbered messages, coming back, and coming back to another node. */
 
+import { isErrorCode } from "../../protocol/errors.ts";
 import * as cures from "./cures.ts";
 import { echoed, sendEcho } from "./echo.ts";
 import type { EngineLink } from "./engine-link.ts";
@@ -83,7 +84,8 @@ export class SessionChecks {
       link.cut();
       const startedAt = performance.now();
       // To the same node first, so that a store that is not shared shows as what it is.
-      this.#link = (await this.#openOn(this.#home)) ?? (await this.#open());
+      const sameNode = this.#home === "" ? undefined : await this.#openOn(this.#home);
+      this.#link = sameNode ?? (await this.#open());
       const entered = await this.#probe.connect(this.#link);
       if (entered.kind !== "holdfast") return problem("not let in again", [cures.notResumed]);
       if (!entered.welcome.resumed) {
@@ -154,6 +156,7 @@ export class SessionChecks {
     const seen = `CONNECT ${namespace} is refused: ${JSON.stringify(entered.message)}`;
     const figures = { message: entered.message, code: entered.code };
     if (entered.isUnknownNamespace) return problem(seen, [cures.unknownNamespace(namespace)], figures);
+    if (isErrorCode(entered.code)) return problem(seen, [cures.refusedByHoldfast(entered.code)], figures);
     if (auth !== undefined) return problem(seen, [cures.refusedWithAuth], figures);
     return { result: "skipped", seen, figures, cures: [cures.refusedWithoutAuth] };
   }

@@ -50,7 +50,7 @@ function faultsOf({ authorization, certificate }: Seen, host: string): readonly 
     found.push(cures.expired(new Date(certificate.valid_to).toISOString().slice(0, 10)));
   } else if (authorization === "CERT_NOT_YET_VALID") found.push(cures.notYetValid);
   else if (incomplete.has(authorization)) found.push(cures.chainIncomplete);
-  else if (authorization !== "") found.push(cures.untrusted);
+  else if (authorization !== "" && authorization !== wrongName) found.push(cures.untrusted);
   // Verification stops at the first fault, and somebody who repairs that one wants to know of the others.
   if (authorization !== "CERT_HAS_EXPIRED" && Date.parse(certificate.valid_to) < Date.now()) {
     found.push(cures.expired(new Date(certificate.valid_to).toISOString().slice(0, 10)));
@@ -123,6 +123,8 @@ const incomplete = new Set([
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
   "UNABLE_TO_GET_ISSUER_CERT",
 ]);
+/** Found below, for every certificate. */
+const wrongName = "ERR_TLS_CERT_ALTNAME_INVALID";
 /** OpenSSL itself does not offer old versions above level 0. */
 const weakest = "DEFAULT:@SECLEVEL=0";
 const dayMs = 86_400_000;

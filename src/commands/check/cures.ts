@@ -3,6 +3,8 @@
  * stands here; a line for one proxy is left out where another one was recognised.
  */
 
+import { type ErrorCode, errorCatalogue } from "../../protocol/errors.ts";
+
 /** Shipped files and folders that cures send their reader to. */
 export const places = {
   haproxy: "haproxy/README.md",
@@ -218,6 +220,11 @@ export const plainServer = (recovers: boolean): Cure => ({
       : ""),
   change: [`Nodes: import Server from "holdfast" and io from "holdfast/client" (${places.compatibility}).`],
 });
+
+export function refusedByHoldfast(code: ErrorCode): Cure {
+  const { message, fix } = errorCatalogue[code];
+  return { means: message, change: [`${fix} (docs/ERRORS.md)`] };
+}
 
 export const refusedWithoutAuth: Cure = {
   means: "The namespace asks its clients for something. Sessions were not tried; what is above was.",

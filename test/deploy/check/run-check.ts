@@ -39,6 +39,9 @@ export function curesOf({ problems }: CheckJson): string {
 
 export const program = programPath("../../../src/command.ts", import.meta.url);
 
+/** For a check whose subject is neither the crowd of clients nor silence. */
+export const quick = ["--clients", "4", "--idle", "1"];
+
 /** What the shipped chat asks of its clients. */
 export const auth = ["--auth", JSON.stringify({ secret: "c".repeat(43) })];
 
