@@ -1,8 +1,9 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Two projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
- * real processes, so each of its files is a process of its own and a test may take a minute.
+ * Three projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
+ * real processes, so each of its files is a process of its own and a test may take a minute. `npm test` runs
+ * these two; `deploy`, whole deployments through real proxies, is `npm run test:deploy`.
  */
 export default defineConfig({
   test: {
@@ -27,11 +28,22 @@ export default defineConfig({
         test: {
           name: "blackbox",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/tidy/**"],
+          exclude: ["test/tidy/**", "test/deploy/**"],
           pool: "forks",
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "deploy",
+          include: ["test/deploy/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -19,6 +19,30 @@ export type CrowdOptions = {
   readonly longer?: number;
   /** The client that a member is, by its number; the one of `kind` by default. */
   readonly connect?: (number: number) => Connect;
+  /** How one talks to the servers; by default as the program of `test/cluster` wants it. */
+  readonly dialect?: Dialect;
+  /** Beside the transports and what the dialect wants. */
+  readonly client?: Partial<ManagerOptions & SocketOptions>;
+};
+
+/** What the servers' application calls things. */
+export type Dialect = {
+  auth(number: number, room: string): object;
+  /** Makes a member one of its room, once, when it is connected. */
+  enter(socket: Socket, number: number, room: string): Promise<void>;
+  /** `done` is to be called when the server has taken responsibility. */
+  say(socket: Socket, room: string, id: string, done: () => void): void;
+  hear(socket: Socket, show: (id: string) => void): void;
+  /** What is answered after all that was sent before it. */
+  ask(socket: Socket, room: string): Promise<unknown>;
+};
+
+const programDialect: Dialect = {
+  auth: (_number, room) => ({ room }),
+  enter: async () => undefined,
+  say: (socket, _room, id, done) => void socket.emit("say", id, done),
+  hear: (socket, show) => void socket.on("said", show),
+  ask: (socket) => socket.timeout(20_000).emitWithAck("where"),
 };
 
 type Connect = (url: string, options: Partial<ManagerOptions & SocketOptions>) => Socket;
@@ -44,20 +68,23 @@ export class Crowd {
   static async gather(owner: Owner, options: CrowdOptions): Promise<Crowd> {
     const { io } =
       options.kind === "Holdfast" ? await import("holdfast/client") : await import("socket.io-client");
+    const { dialect = programDialect } = options;
     const members = Array.from({ length: options.clients }, (_, number): Member => {
       const room = `room ${Math.floor(number / options.roomSize)}`;
       // A third of them polls, a third begins with polling, as browsers do.
       const transports = [["polling"], ["polling", "websocket"], ["websocket"]][number % 3] as string[];
       const connect = options.connect?.(number) ?? io;
-      const socket = connect(options.url, { forceNew: true, transports, auth: { room } });
+      const auth = dialect.auth(number, room);
+      const socket = connect(options.url, { forceNew: true, transports, auth, ...options.client });
       const member: Member = { number, room, socket, shown: [], connectedAt: [], told: 0 };
       socket.on("connect", () => member.connectedAt.push(performance.now()));
-      socket.on("said", (id: string) => member.shown.push(id));
+      dialect.hear(socket, (id) => member.shown.push(id));
       owner.onTestFinished(() => void socket.disconnect());
       return member;
     });
     const crowd = new Crowd(members, options);
     await crowd.allConnected();
+    await Promise.all(members.map(({ socket, number, room }) => dialect.enter(socket, number, room)));
     return crowd;
   }
 
@@ -109,7 +136,7 @@ export class Crowd {
       });
     }
     // What was sent before this answer has arrived before it.
-    await Promise.all(this.members.map(({ socket }) => roundTrip(socket)));
+    await Promise.all(this.members.map(({ socket, room }) => this.#roundTrip(socket, room)));
   }
 
   /** Messages that were acknowledged, and what became of them at each member of their room. */
@@ -149,28 +176,29 @@ export class Crowd {
     const tail = member.told % 10 === 0 && longer > 0 ? `.${"x".repeat(longer)}` : "";
     const id = `${member.number}.${member.told}${tail}`;
     this.#emitted += 1;
-    member.socket.emit("say", id, () => {
+    this.#dialect.say(member.socket, member.room, id, () => {
       const ids = this.#acknowledged.get(member.room) ?? [];
       ids.push(id);
       this.#acknowledged.set(member.room, ids);
     });
   }
-}
 
-export type Verdict = { lost: number; duplicated: number; reordered: number };
+  get #dialect(): Dialect {
+    return this.#options.dialect ?? programDialect;
+  }
 
-/** Asks until it is answered: a stock client fails its request when its connection ends. */
-async function roundTrip(socket: Socket): Promise<void> {
-  const ask = () =>
-    socket
-      .timeout(20_000)
-      .emitWithAck("where")
-      .then(
+  /** Asks until it is answered: a stock client fails its request when its connection ends. */
+  async #roundTrip(socket: Socket, room: string): Promise<void> {
+    const ask = () =>
+      this.#dialect.ask(socket, room).then(
         () => true,
         () => false,
       );
-  await until(ask, { what: "an answer", deadlineMs: 60_000 });
+    await until(ask, { what: "an answer", deadlineMs: 60_000 });
+  }
 }
+
+export type Verdict = { lost: number; duplicated: number; reordered: number };
 
 /** Messages that stand behind a later one of the same sender. */
 function countDisordered(ids: readonly string[]): number {

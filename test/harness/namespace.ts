@@ -1,7 +1,8 @@
 /**
  * A network namespace of its own with a firewall in it: packets of a port vanish in the kernel, as on a link
- * whose cable was pulled. Server and client both run inside, over the namespace's loopback, so nothing of the
- * machine's own network is touched. Linux, as root, with `ip` and `nft` or `iptables`.
+ * whose cable was pulled. Server and client both run inside, over the namespace's loopback, or the client
+ * comes by a link to it; nothing else of the machine's network is touched. Linux, as root, with `ip` and
+ * `nft` or `iptables`.
  */
 
 import { execFile } from "node:child_process";
@@ -56,6 +57,38 @@ export class Namespace {
   async create(): Promise<void> {
     await run("ip", ["netns", "add", this.name]);
     await run("ip", ["-n", this.name, "link", "set", "lo", "up"]);
+  }
+
+  /**
+   * Makes the namespace a host of its own that this machine reaches, and nobody else. The kernel takes the
+   * link away with the namespace.
+   */
+  async connect(): Promise<Link> {
+    for (let attempt = 0; attempt < 100; attempt += 1) {
+      // A block of four addresses; that its link can be made shows that nobody else has it.
+      const block = Math.floor(Math.random() * 16_384);
+      const link = `hf-test-${block}`;
+      const make = ["link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", this.name];
+      const made = await run("ip", make).then(
+        () => true,
+        () => false,
+      );
+      if (!made) continue;
+      const addressOf = (host: number) => `10.213.${block >> 6}.${(block & 63) * 4 + host}`;
+      const [here, there] = [addressOf(1), addressOf(2)];
+      await run("ip", ["addr", "add", `${here}/30`, "dev", link]);
+      await run("ip", ["link", "set", link, "up"]);
+      await run("ip", ["-n", this.name, "addr", "add", `${there}/30`, "dev", "eth0"]);
+      await run("ip", ["-n", this.name, "link", "set", "eth0", "up"]);
+      return { here, there };
+    }
+    throw new Error(`No link to the namespace ${this.name} could be made`);
+  }
+
+  /** Pids of what runs inside. */
+  async processes(): Promise<readonly number[]> {
+    const pids = await run("ip", ["netns", "pids", this.name]);
+    return pids.split("\n").filter(Boolean).map(Number);
   }
 
   /**
@@ -137,6 +170,9 @@ function iptablesRules(action: "-A" | "-D", port: number): string[][] {
 }
 
 // --- types ---
+
+/** Addresses of the two ends: of this machine, and of the namespace. */
+export type Link = { readonly here: string; readonly there: string };
 
 type Firewall = {
   readonly drop: (port: number) => readonly (readonly string[])[];
