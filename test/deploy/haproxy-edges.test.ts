@@ -2,7 +2,8 @@
 
 import { execFile } from "node:child_process";
 import { connect as connectHttp2 } from "node:http2";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { fileURLToPath } from "node:url";
@@ -79,6 +80,25 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
     expect(nodes.size).toBe(1);
   });
 
+  test("every topology that the page names is valid", async (context) => {
+    const page = readFileSync(fileURLToPath(new URL("../../haproxy/README.md", import.meta.url)), "utf8");
+    const rows = [...page.matchAll(/^\| .* \| `([a-z. -]+\.cfg)`/gm)].map(([, parts = ""]) =>
+      parts.split(" "),
+    );
+    expect(rows).toHaveLength(6);
+    const { certificateFile, keyFile } = await makeCertificate(context);
+    const file = join(newFolder(context), "site.pem");
+    writeFileSync(file, readFileSync(certificateFile, "utf8") + readFileSync(keyFile, "utf8"));
+    for (const row of rows) {
+      // The one row that names a part to put in the place of another.
+      const parts = row.length > 1 ? row : ["edge-http.cfg", ...row, "website-from-nodes.cfg"];
+      const names = ["base", ...parts.map((part) => part.replace(".cfg", ""))];
+      const { output, status } = await parse(names, { TLS_CERTIFICATE: file });
+      expect(status, output).toBe(0);
+      expect(output).not.toMatch(/WARNING/);
+    }
+  });
+
   test.each([
     ["TLS_CERTIFICATE", "edge-tls", { TLS_CERTIFICATE: "/nowhere/site.pem" }, "/nowhere/site.pem"],
     ["HTTP_PORT", "edge-http", { HTTP_PORT: "eighty" }, "eighty"],
@@ -90,6 +110,12 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
     expect(output).toContain(named);
   });
 });
+
+function newFolder(owner: Owner): string {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-haproxy-"));
+  owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 async function openTlsSite(owner: Owner): Promise<{ site: Site; authority: Buffer }> {
   const site = await openSite(owner);
