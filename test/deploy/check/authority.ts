@@ -49,9 +49,9 @@ export class Authority {
       .then(() => this.#openssl(`ca -batch -notext -config ca.conf ${request}`));
     this.#signing = signed;
     await signed;
-    const [certificate, key] = [".crt", ".key"].map((end) => readFileSync(join(this.#folder, name + end)));
+    const parts = [".crt", ".key"].map((end) => readFileSync(join(this.#folder, name + end), "utf8"));
     const file = join(this.#folder, `${name}.pem`);
-    writeFileSync(file, `${certificate}${key}`);
+    writeFileSync(file, parts.join(""));
     return file;
   }
 
