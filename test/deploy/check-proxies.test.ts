@@ -52,13 +52,7 @@ describe.concurrent("through a proxy", () => {
 
   withHaproxy("no stickiness behind HAProxy", async (context) => {
     const port = await startHaproxy(context, { backend: haproxyNodes(ports, true) });
-    const { code, of, bad, shown } = await checkJson(
-      context,
-      `http://127.0.0.1:${port}`,
-      ...auth,
-      "--idle",
-      "1",
-    );
+    const { code, of, bad } = await checkJson(context, `http://127.0.0.1:${port}`, ...auth, "--idle", "1");
     expect(code).toBe(1);
     expect(bad).toContain("polling");
     expect(of("polling").seen).toMatch(/^\d+ of 30 clients failed: status 400 "Session ID unknown"/);
@@ -97,35 +91,35 @@ describe.concurrent("through a proxy", () => {
   });
 
   withNginx("an nginx time-out shorter than the ping interval", async (context) => {
-    const location = passesAll.map((line) => line.replace("75s", "2s"));
+    const location = passesAll.map((line) => line.replace("75s", "4s"));
     const port = await startNginx(context, { http: nginxNodes(ports), location });
     const { code, of, bad, shown } = await checkJson(
       context,
       `http://127.0.0.1:${port}`,
       ...auth,
       "--idle",
-      "4",
+      "6",
     );
     expect([code, bad], shown).toEqual([1, ["idle"]]);
     expect(of("idle").seen).toMatch(
-      /polling cut after [2-4](\.\d)? s \(status 504 [^;]*; websocket cut after [2-4](\.\d)? s/,
+      /polling cut after [4-6](\.\d)? s \(status 504 [^;]*; websocket cut after [4-6](\.\d)? s/,
     );
     expect(curesOf(of("idle"))).toMatch(/shorter than the ping interval of 8 s[^]*proxy_read_timeout 75s/);
   });
 
   withHaproxy("HAProxy's time-outs shorter than the ping interval, each by its name", async (context) => {
-    const timeouts = ["timeout server 2s", "timeout tunnel 3s"];
+    const timeouts = ["timeout server 4s", "timeout tunnel 5s"];
     const port = await startHaproxy(context, { backend: haproxyNodes(ports), timeouts });
     const { code, of, bad, shown } = await checkJson(
       context,
       `http://127.0.0.1:${port}`,
       ...auth,
       "--idle",
-      "5",
+      "7",
     );
     expect([code, bad], shown).toEqual([1, ["idle"]]);
     expect(of("idle").seen).toMatch(
-      /polling cut after [2-4](\.\d)? s \(status 504 [^;]*; websocket cut after [3-5](\.\d)? s/,
+      /polling cut after [4-6](\.\d)? s \(status 504 [^;]*; websocket cut after [5-7](\.\d)? s/,
     );
     expect(curesOf(of("idle"))).toMatch(/HAProxy: timeout server 60s[^]*HAProxy: timeout tunnel/);
   });

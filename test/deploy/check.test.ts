@@ -75,7 +75,7 @@ describe.concurrent("holdfast check", () => {
     expect(curesOf(of("cors"))).toMatch(/Pages of https:\/\/app\.example cannot read[^]*cors: \{ origin:/);
   });
 
-  test("plain Socket.IO works, and what is missing is named; its CORS lets one origin in", async (context) => {
+  test("plain Socket.IO works, what is missing is named; its CORS lets one in", async (context) => {
     const plain = await startPlain(context, {
       cors: { origin: ["https://app.example"], credentials: true },
       pingInterval: 25_000,
@@ -93,7 +93,7 @@ describe.concurrent("holdfast check", () => {
     expect([other.code, other.bad]).toEqual([1, ["cors"]]);
   });
 
-  test("connection state recovery is recognised; a small limit of the server's own is kept", async (context) => {
+  test("connection state recovery is recognised; a server's small limit is kept", async (context) => {
     const options = { connectionStateRecovery: {}, maxHttpBufferSize: 50_000, path: "/live" };
     const url = `http://127.0.0.1:${await startPlain(context, options)}`;
     const { code, of } = await checkJson(context, url, "--path", "live", ...quick);

@@ -85,7 +85,7 @@ export const upgradeLost: Cure = {
     "another node than the one that knows the connection.",
   change: [
     `HAProxy: use-server has to apply to WebSocket requests too (${places.haproxyNodes}).`,
-    `nginx: the location of Socket.IO has to use the same upstream for all requests (${places.nginxSocketIo}).`,
+    `nginx: the location of Socket.IO uses the same upstream for all requests (${places.nginxSocketIo}).`,
   ],
 };
 
@@ -142,8 +142,8 @@ export const notTls: Cure = {
 export const expired = (day: string): Cure => ({
   means: `The certificate ended on ${day}. Browsers and clients refuse to connect.`,
   change: [
-    `HAProxy: put the renewed chain and its key into /etc/holdfast/tls/site.pem, then reload (${places.tls}).`,
-    `nginx: put the renewed chain behind ssl_certificate, then reload (${places.tls}).`,
+    `HAProxy: the renewed chain and its key into /etc/holdfast/tls/site.pem; reload (${places.tls}).`,
+    `nginx: the renewed chain and its key into what ssl_certificate names; reload (${places.tls}).`,
     "And find out why it was not renewed by itself.",
   ],
 });
@@ -169,7 +169,7 @@ export const untrusted: Cure = {
 export const chainIncomplete: Cure = {
   means: "The issuer of the certificate is not known here: an intermediate certificate may be missing.",
   change: [
-    `HAProxy: /etc/holdfast/tls/site.pem holds the certificate, the intermediate ones and the key (${places.tls}).`,
+    `HAProxy: certificate, intermediate ones and key in /etc/holdfast/tls/site.pem (${places.tls}).`,
     `nginx: ssl_certificate is the file with the whole chain (${places.tls}).`,
     "A private authority: give its certificate with --ca FILE, and to all clients.",
   ],
@@ -235,7 +235,10 @@ export const plainServer = (recovers: boolean): Cure => ({
     (recovers
       ? " Its connection state recovery covers part of G2 and G6, not half-open links or crashes."
       : ""),
-  change: [`Nodes: import Server from "holdfast" and io from "holdfast/client" (${places.compatibility}).`],
+  change: [
+    `Nodes: Server of "holdfast" in place of socket.io's (${places.compatibility}).`,
+    'Clients: io of "holdfast/client" in place of socket.io-client\'s.',
+  ],
 });
 
 export function refusedByHoldfast(code: ErrorCode): Cure {
@@ -311,7 +314,7 @@ export const largeLost: Cure = {
   means: "A large message does not get through, small ones do.",
   change: [
     `nginx: client_max_body_size, client_body_timeout (${places.nginxHttp}).`,
-    `HAProxy: timeout client and timeout server against the time that the upload takes (${places.haproxyBase}).`,
+    `HAProxy: timeout client and timeout server against what the upload takes (${places.haproxyBase}).`,
   ],
 };
 

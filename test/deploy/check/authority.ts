@@ -40,9 +40,8 @@ export class Authority {
     this.#issued += 1;
     const name = `leaf${this.#issued}`;
     const from = dateIn(days.from ?? -30);
-    await this.#openssl(
-      `req -new ${newKey} -subj /CN=site -addext subjectAltName=${names} -keyout ${name}.key -out ${name}.csr`,
-    );
+    const subject = `-subj /CN=site -addext subjectAltName=${names}`;
+    await this.#openssl(`req -new ${newKey} ${subject} -keyout ${name}.key -out ${name}.csr`);
     const request = `-in ${name}.csr -out ${name}.crt -startdate ${from} -enddate ${dateIn(days.to)}`;
     const signed = this.#signing
       .catch(() => undefined)
