@@ -46,6 +46,16 @@ test("values are taken, and an empty variable counts as unset", () => {
   });
 });
 
+test("the chat's names follow a store that other machines share, unless they are told where to be", () => {
+  const namesOf = (HOLDFAST_STORE: string, HOLDFAST_CHAT_DATABASE = "") =>
+    readConfiguration({ HOLDFAST_STORE, HOLDFAST_CHAT_DATABASE }).chatDatabase;
+  expect(namesOf("redis://a")).toBe("redis://a");
+  expect(namesOf("redis+cluster://a,b")).toBe("redis+cluster://a,b");
+  expect(namesOf("memory:")).toBe("data/chat.db");
+  expect(namesOf("redis://a", "names.db")).toBe("names.db");
+  expect(namesOf("memory:", "rediss://b")).toBe("rediss://b");
+});
+
 test("workers are counted in cores, and need a store that they can share", () => {
   const workersOf = (text: string) => readConfiguration({ HOLDFAST_WORKERS: text }, 4).workers;
   expect([workersOf(""), workersOf("max"), workersOf("1"), workersOf("4")]).toEqual([0, 4, 1, 4]);

@@ -6,7 +6,7 @@ import type { BlockList } from "node:net";
 import { availableParallelism } from "node:os";
 import type { CertificateFiles } from "./http/certificate.ts";
 import { addressList } from "./http/forwarded.ts";
-import { shownAddress } from "./store/redis/address.ts";
+import { isRedisAddress, shownAddress } from "./store/redis/address.ts";
 
 export const settings = {
   PORT: {
@@ -90,9 +90,11 @@ export const settings = {
       "number of machines ([REDIS.md](REDIS.md)). With `memory:` they live as long as the process.",
   },
   HOLDFAST_CHAT_DATABASE: {
-    fallback: "data/chat.db",
-    allowed: "a file, or `:memory:`",
-    meaning: "The chat application's own SQLite database: who holds which name.",
+    fallback: "",
+    allowed: "a file, `:memory:`, an address of a Redis as above, or nothing",
+    meaning:
+      "Where the chat application keeps who holds which name: a SQLite file of this machine, or a Redis " +
+      "for all machines. Empty: the Redis of `HOLDFAST_STORE` where that is one, else `data/chat.db`.",
   },
   HOLDFAST_NODE: {
     fallback: "",
@@ -190,6 +192,7 @@ export function readConfiguration(
     problems.push(`${name} is not a setting; known are ${Object.keys(settings).join(", ")}.`);
   }
 
+  const store = read("HOLDFAST_STORE", (text) => (storeAddress.test(text) ? text : undefined));
   const configuration = {
     port: read("PORT", wholeNumber(0, 65_535)),
     host: read("HOST", hostName),
@@ -208,8 +211,9 @@ export function readConfiguration(
       connectionsMax: read("HOLDFAST_SECOND_STACK_CONNECTIONS", wholeNumber(1, 100_000)),
       trustedProxies: read("HOLDFAST_TRUSTED_PROXIES", addressList),
     },
-    store: read("HOLDFAST_STORE", (text) => (storeAddress.test(text) ? text : undefined)),
-    chatDatabase: read("HOLDFAST_CHAT_DATABASE", fileName),
+    store,
+    chatDatabase:
+      read("HOLDFAST_CHAT_DATABASE", fileName) || (isRedisAddress(store) ? store : "data/chat.db"),
     node:
       read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9_]{3})?$/.test(text) ? text : undefined)) || undefined,
     retentionMs: read("HOLDFAST_RETENTION_HOURS", wholeNumber(1, 87_600)) * hourMs,

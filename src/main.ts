@@ -37,6 +37,7 @@ async function runAlone(): Promise<void> {
       Promise.reject(new Error("this is a single process, there are no workers: set HOLDFAST_WORKERS")),
   });
   await serving.storeReady.catch(exitWithoutStore);
+  await serving.applicationReady.catch(exitWithoutNames);
   const port = await serving.listen().catch((error: unknown) => exitOnStart(listenProblem(error)));
   announce(port);
 }
@@ -56,6 +57,7 @@ async function runWorker(): Promise<void> {
   process.on("SIGHUP", () => undefined);
   process.on("SIGTERM", () => void end("SIGTERM", false));
   await serving.storeReady.catch(exitWithoutStore);
+  await serving.applicationReady.catch(exitWithoutNames);
   serving.markReady();
   notifyReady();
 }
@@ -218,6 +220,13 @@ async function claimedNodeOrExit(): Promise<string> {
 function exitWithoutStore(error: unknown): never {
   return exitOnStart(
     `HOLDFAST_STORE=${shownAddress(configuration.store)} cannot be opened: ${messageOf(error)}`,
+  );
+}
+
+function exitWithoutNames(error: unknown): never {
+  const { chatDatabase } = configuration;
+  return exitOnStart(
+    `HOLDFAST_CHAT_DATABASE=${shownAddress(chatDatabase)} cannot be opened: ${messageOf(error)}`,
   );
 }
 

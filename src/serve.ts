@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { createAdapter } from "@socket.io/cluster-adapter";
 import { Server } from "holdfast";
 import type { Logger } from "pino";
-import { attachApplication, pageDirectory } from "./app/index.ts";
+import { type Application, attachApplication, pageDirectory } from "./app/index.ts";
 import type { Configuration } from "./configuration.ts";
 import type { Certificate } from "./http/certificate.ts";
 import { isWebSocket } from "./http/forwarded.ts";
@@ -17,6 +17,7 @@ import { securityHeaders, staticFiles } from "./http/static-files.ts";
 import { expose } from "./metrics/registry.ts";
 import { ServerMetrics } from "./metrics/server-metrics.ts";
 import { isRedisAddress } from "./store/open.ts";
+import { openSharedKeys } from "./store/redis/shared-keys.ts";
 
 export class ServingProcess {
   readonly io: Server;
@@ -27,7 +28,7 @@ export class ServingProcess {
   readonly #health = new Health();
   readonly #configuration: Configuration;
   readonly #log: Logger;
-  readonly #detachApplication: () => void;
+  readonly #application: Application;
   #ending: Promise<number> | undefined;
 
   constructor(
@@ -59,13 +60,18 @@ export class ServingProcess {
     });
     this.#passUpgradesOn();
     this.metrics?.attach(this.io);
-    this.#detachApplication = attachApplication(this.io, { chatDatabase });
+    this.#application = attachApplication(this.io, { chatDatabase, openSharedKeys });
     this.#logReports();
   }
 
   /** Fulfils when the store is open; before that clients would be let in whom nothing can be promised. */
   get storeReady(): Promise<void> {
     return this.io.delivery.ready;
+  }
+
+  /** Fulfils when the application can do its work. */
+  get applicationReady(): Promise<void> {
+    return this.#application.ready;
   }
 
   /** Takes clients on a port of its own. Returns the port; rejects with Node's error. */
@@ -136,7 +142,7 @@ export class ServingProcess {
         this.#secondStack?.end(withinMs),
       ]);
       this.#http.closeAllConnections();
-      this.#detachApplication();
+      await this.#application.close();
     } catch (error) {
       this.#log.error({ error }, "shutdown failed");
       return 1;
