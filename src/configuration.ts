@@ -46,8 +46,8 @@ export const settings = {
     fallback: "",
     allowed: "a file, or nothing",
     meaning:
-      "Certificate of the site in PEM form, with its chain behind it. With it this process ends TLS itself, " +
-      "and speaks https only; `SIGHUP` has it read again. Not with workers.",
+      "Certificate of the site in PEM form, with its chain behind it. With it this process ends TLS " +
+      "itself, and speaks https only; `SIGHUP` has it read again. Not with workers.",
   },
   HOLDFAST_TLS_KEY: {
     fallback: "",

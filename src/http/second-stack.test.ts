@@ -130,7 +130,7 @@ test("a client that goes away is noticed by the second stack", async () => {
   await until(() => isGone, { what: "the second stack to notice" });
 });
 
-test("after an answer that came before the body was read, the connection serves the next request", async () => {
+test("after an answer that came before its body was read, a connection serves the next request", async () => {
   const front = await open((incoming, response) => {
     if (incoming.method === "POST") response.writeHead(413).end();
     else response.end("next");

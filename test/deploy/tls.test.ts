@@ -21,7 +21,7 @@ import {
 } from "./tls-site.ts";
 
 describe.skipIf(whyNoSite !== undefined)("TLS ended by Node", () => {
-  test("clients get through; a renewed certificate is shown from SIGHUP on, and drops nobody", async (context) => {
+  test("clients get through; a certificate renewed by SIGHUP drops nobody", async (context) => {
     const { site, url, tls, node } = await openTlsSite(context);
     const crowd = await expectPassage(context, url, clientOf(context, tls));
     expect(await whoAsks(url, { ca: tls.authority })).toMatchObject({
