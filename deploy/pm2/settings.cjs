@@ -21,7 +21,7 @@ exports.settings = () => {
   const settings = parseEnv(readFileSync(settingsFile, "utf8"));
   // With a Redis the chat keeps its names there by itself. Otherwise the defaults lie in the folder of the release, and
   // each release would begin with nothing.
-  const isShared = /^redis/.test(settings.HOLDFAST_STORE ?? "");
+  const isShared = settings.HOLDFAST_STORE?.startsWith("redis") === true;
   const needed = isShared ? ["HOLDFAST_STORE"] : ["HOLDFAST_STORE", "HOLDFAST_CHAT_DATABASE"];
   const missing = needed.filter((name) => !settings[name]);
   if (missing.length > 0) throw new Error(`${missing.join(" and ")} must be set in ${settingsFile}.`);
