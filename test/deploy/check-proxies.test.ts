@@ -1,6 +1,7 @@
 /** `holdfast check` through real proxies that are set wrong: each fault is named, with its cure. */
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../harness/free-port.ts";
 import { Scope } from "../harness/owner.ts";
 import { startNodes } from "./check/nodes.ts";
 import {
@@ -167,6 +168,17 @@ describe.concurrent("through a proxy", () => {
     expect(of("http").result).toBe("warning");
     expect(curesOf(of("handshake"))).toMatch(/no node behind it[^]*\/readyz/);
     expect(of("large")).toMatchObject({ result: "skipped", seen: "there was no handshake" });
+  });
+
+  withHaproxy("a node that is not there, among others that are", async (context) => {
+    // In turns: the front page, the handshake, and then the first of the many comes to the third.
+    const backend = ["retries 0", ...haproxyNodes({ ...ports, b00: await freePort() })];
+    const port = await startHaproxy(context, { backend });
+    const { code, of, bad, shown } = await checkJson(context, `http://127.0.0.1:${port}`, "--idle", "1");
+    expect([code, of("handshake").result], shown).toEqual([1, "ok"]);
+    expect(bad).toContain("polling");
+    expect(of("polling").seen).toMatch(/^\d+ of 30 clients failed: status 503/);
+    expect(curesOf(of("polling"))).toContain("sends clients to nodes that are not there");
   });
 
   withHaproxy(

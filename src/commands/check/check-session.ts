@@ -45,8 +45,12 @@ export class SessionChecks {
     this.#inquiry.server = "holdfast";
     this.#home = nodeOf(this.#link.handshake.sid) ?? "";
     const { version, limits } = entered.welcome;
-    const seen = `Holdfast, protocol ${version}, a session of its own on node ${this.#home}`;
-    return ok(seen, { server: "holdfast", protocol: version, limits });
+    const where = this.#home === "" ? "" : ` on node ${this.#home}`;
+    return ok(`Holdfast, protocol ${version}, a session of its own${where}`, {
+      server: "holdfast",
+      protocol: version,
+      limits,
+    });
   }
 
   /** Five numbered messages have to be answered in their order. */
@@ -121,7 +125,8 @@ export class SessionChecks {
     const home = this.#home;
     const others = [...nodes.keys()].filter((node) => node !== home);
     if (others.length === 0) {
-      return ok(`one node, ${home}, in ${connections} connections`, { nodes: [...nodes.keys()] });
+      const seen = home === "" ? "connection ids name no nodes" : `one node, ${home}`;
+      return ok(`${seen}, in ${connections} connections`, { nodes: [...nodes.keys()] });
     }
     const strangers: string[] = [];
     const resumed: string[] = [];

@@ -84,7 +84,8 @@ function pollingCure(inquiry: Inquiry, faults: readonly LinkFault[]): cures.Cure
   if (faults.some(({ isUnknownSession }) => isUnknownSession)) {
     return cures.noStickiness(inquiry.idsNameNodes ? inquiry.nodes.size : 0);
   }
-  return faults.some(({ isBadGateway }) => isBadGateway) ? cures.badGateway : cures.pollingBroken;
+  if (!faults.some(({ isBadGateway }) => isBadGateway)) return cures.pollingBroken;
+  return faults.length < inquiry.target.clients ? cures.someGatewaysBad : cures.badGateway;
 }
 
 /** One client from its handshake to its end. Returns what went wrong. */

@@ -47,6 +47,18 @@ export const badGateway: Cure = {
   ],
 };
 
+export const someGatewaysBad: Cure = {
+  means:
+    "Some requests reach a node, others none: the proxy sends clients to nodes that are not there. For " +
+    "some seconds that is so after its start or reload, until its checks have found out.",
+  change: [
+    "Check again in ten seconds. If it is the same then:",
+    `HAProxy: server lines without check, or for nodes that never run (${places.haproxyNodes}).`,
+    `nginx: server lines of nodes that do not run (${places.nginxNodes}).`,
+    "Nodes: is each ready? GET /readyz has to answer 200; their log says why not.",
+  ],
+};
+
 export const rateLimited: Cure = {
   means:
     "The limit on new connections turned some away. All clients of this check come from one address, as " +
