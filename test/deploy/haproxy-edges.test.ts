@@ -73,6 +73,28 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
     await until(async () => (await shake()).status === 200, { what: "another let in", deadlineMs: 25_000 });
   });
 
+  test("nodes that are not there turn nobody away, also before HAProxy has looked at them", async (context) => {
+    const site = await openSite(context);
+    await site.startNodes(["a00", "a01", "a02"]);
+    // Slot b is absent; until its first check each server counts as up, and as the one with the least to do.
+    const started = site.startHaproxy(["base", "edge-http", "nodes", "website-from-nodes"]);
+    const shake = async () => {
+      const answer = await fetch(`${site.url()}/socket.io/?EIO=4&transport=polling`).catch(() => undefined);
+      return answer?.status;
+    };
+    const statuses: number[] = [];
+    await until(
+      async () => {
+        const round = await Promise.all(Array.from({ length: 6 }, shake));
+        statuses.push(...round.filter((status) => status !== undefined));
+        return statuses.length >= 60;
+      },
+      { what: "answers to 60 handshakes" },
+    );
+    await started;
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  });
+
   test("by source address, all clients behind one address are on one node", async (context) => {
     const site = await openSite(context);
     await site.startNodes(["a00", "a01", "a02"]);
