@@ -67,7 +67,7 @@ describe.skipIf(whyNoSite !== undefined)("Node in front of a second stack", () =
     // Longer than the lead of 2.5 s, after which nothing new is let in.
     const slow = ask(`${url}/slow?ms=4000`);
     node.signal("SIGTERM");
-    expect(await slow).toMatchObject({ status: 200, headers: { connection: "close" } });
+    expect((await slow).status).toBe(200);
     expect(await node.exited()).toEqual({ code: 0, signal: null });
   });
 });
