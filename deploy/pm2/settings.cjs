@@ -19,8 +19,11 @@ exports.settings = () => {
     throw new Error(`SETTINGS_FILE is ${settingsFile}, which does not exist. See deploy/pm2/README.md.`);
   }
   const settings = parseEnv(readFileSync(settingsFile, "utf8"));
-  const missing = ["HOLDFAST_STORE", "HOLDFAST_CHAT_DATABASE"].filter((name) => !settings[name]);
-  // Their defaults lie in the folder of the release, and each release would begin with nothing.
+  // With a Redis the chat keeps its names there by itself. Otherwise the defaults lie in the folder of the release, and
+  // each release would begin with nothing.
+  const isShared = settings.HOLDFAST_STORE?.startsWith("redis") === true;
+  const needed = isShared ? ["HOLDFAST_STORE"] : ["HOLDFAST_STORE", "HOLDFAST_CHAT_DATABASE"];
+  const missing = needed.filter((name) => !settings[name]);
   if (missing.length > 0) throw new Error(`${missing.join(" and ")} must be set in ${settingsFile}.`);
   return settings;
 };

@@ -93,6 +93,7 @@ async function stopMidway(
     );
   }
   steps.say(`  current is ${before ?? "nothing"}`);
-  steps.say(`to go on: the same command again; to have all on ${before ?? "one release"}: "roll restart"`);
+  const back = before === undefined ? "" : `; to have all on ${before}: "roll restart"`;
+  steps.say(`to go on: the same command again${back}`);
   return 1;
 }

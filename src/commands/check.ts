@@ -59,8 +59,9 @@ async function run(target: Target, interrupt: AbortSignal, print: Write, complai
   const { url, path, namespace } = target;
   const { proxy } = inquiry;
   const report: Report = { url: url.href, path, namespace, rows, proxy, interrupted: interrupt.aborted };
-  const { columns = 96, isTTY } = process.stdout;
-  print(target.json ? json(report) : table(report, { columns, colour: isTTY && !process.env["NO_COLOR"] }));
+  const { isTTY } = process.stdout;
+  const look = { columns: isTTY ? process.stdout.columns : 96, colour: isTTY && !process.env["NO_COLOR"] };
+  print(target.json ? json(report) : table(report, look));
   return exitCodeOf(report);
 }
 

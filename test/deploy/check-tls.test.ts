@@ -31,8 +31,8 @@ describe.runIf(haproxy !== undefined).concurrent("a site with TLS", () => {
   test("an expired certificate; the rest is tried all the same, without the secret", async (context) => {
     const port = await site(context, await issue("DNS:localhost", { to: -3 }));
     const args = [...urlOf("localhost", port), ...trusting(), ...auth];
-    const { code, of, bad } = await checkJson(context, ...args);
-    expect([code, bad]).toEqual([1, ["tls"]]);
+    const { code, of, bad, shown } = await checkJson(context, ...args);
+    expect([code, bad], shown).toEqual([1, ["tls"]]);
     expect(of("tls").seen).toContain("expired 4 days ago");
     expect(curesOf(of("tls"))).toMatch(
       /certificate ended on \d{4}-\d\d-\d\d[^]*site\.pem[^]*deploy\/tls\/README\.md/,
@@ -43,8 +43,8 @@ describe.runIf(haproxy !== undefined).concurrent("a site with TLS", () => {
 
   test("a certificate for another host", async (context) => {
     const port = await site(context, await issue("DNS:chat.example", { to: 60 }));
-    const { code, of, bad } = await checkJson(context, ...urlOf("localhost", port), ...trusting());
-    expect([code, bad]).toEqual([1, ["tls"]]);
+    const { code, of, bad, shown } = await checkJson(context, ...urlOf("localhost", port), ...trusting());
+    expect([code, bad], shown).toEqual([1, ["tls"]]);
     expect(of("tls").problems.map(({ means }) => means)).toEqual([
       "The certificate is for chat.example, not for localhost.",
     ]);
@@ -52,8 +52,8 @@ describe.runIf(haproxy !== undefined).concurrent("a site with TLS", () => {
 
   test("an authority that nobody trusts; --insecure goes on without", async (context) => {
     const port = await site(context, await issue("DNS:localhost", { to: 60 }));
-    const { code, of, bad } = await checkJson(context, ...urlOf("localhost", port));
-    expect([code, bad]).toEqual([1, ["tls"]]);
+    const { code, of, bad, shown } = await checkJson(context, ...urlOf("localhost", port));
+    expect([code, bad], shown).toEqual([1, ["tls"]]);
     expect(curesOf(of("tls"))).toMatch(/not known here|does not trust|authority/);
     expect(curesOf(of("tls"))).toContain("--ca FILE");
     const insecure = await check(context, ...urlOf("localhost", port), "--insecure", ...auth);
@@ -73,8 +73,8 @@ describe.runIf(haproxy !== undefined).concurrent("a site with TLS", () => {
 
   test("a port that does not speak TLS", async (context) => {
     const port = ports["a00"] ?? 0;
-    const { code, of, bad } = await checkJson(context, ...urlOf("localhost", port));
-    expect([code, bad]).toEqual([1, ["http", "tls"]]);
+    const { code, of, bad, shown } = await checkJson(context, ...urlOf("localhost", port));
+    expect([code, bad], shown).toEqual([1, ["http", "tls"]]);
     expect(curesOf(of("tls"))).toContain("does not speak TLS");
     expect(of("session")).toMatchObject({ result: "skipped", seen: "nobody answers" });
   });

@@ -44,10 +44,9 @@ describe.concurrent("holdfast check", () => {
       proxy: null,
       interrupted: false,
     });
-    expect(report.checks.map(({ check: name }) => name)).toEqual([
-      ...["http", "tls", "clock", "handshake", "polling", "websocket", "upgrade", "cors"],
-      ...["session", "messages", "resume", "nodes", "large", "idle"],
-    ]);
+    expect(report.checks.map(({ check: name }) => name).join(" ")).toBe(
+      "http tls clock handshake polling websocket upgrade cors session messages resume nodes large idle",
+    );
     expect(of("handshake").figures).toMatchObject({ pingIntervalMs: 8_000, maxPayload: 1_000_000 });
     expect(of("polling").figures).toEqual({ clients: 3, failed: 0, nodes: { a00: 4 } });
     expect(of("session").figures).toMatchObject({ server: "holdfast", protocol: 1 });
@@ -70,13 +69,13 @@ describe.concurrent("holdfast check", () => {
 
   test("a page of another host that is not let in", async (context) => {
     const args = [...quick, ...auth, "--origin", "https://app.example"];
-    const { code, of, bad } = await checkJson(context, `http://127.0.0.1:${port}`, ...args);
-    expect([code, bad]).toEqual([1, ["cors"]]);
+    const { code, of, bad, shown } = await checkJson(context, `http://127.0.0.1:${port}`, ...args);
+    expect([code, bad], shown).toEqual([1, ["cors"]]);
     expect(of("cors").seen).toBe("no access-control-allow-origin");
     expect(curesOf(of("cors"))).toMatch(/Pages of https:\/\/app\.example cannot read[^]*cors: \{ origin:/);
   });
 
-  test("plain Socket.IO works, and what is missing is named; its CORS lets one origin in", async (context) => {
+  test("plain Socket.IO works, what is missing is named; its CORS lets one in", async (context) => {
     const plain = await startPlain(context, {
       cors: { origin: ["https://app.example"], credentials: true },
       pingInterval: 25_000,
@@ -94,7 +93,7 @@ describe.concurrent("holdfast check", () => {
     expect([other.code, other.bad]).toEqual([1, ["cors"]]);
   });
 
-  test("connection state recovery is recognised; a small limit of the server's own is kept", async (context) => {
+  test("connection state recovery is recognised; a server's small limit is kept", async (context) => {
     const options = { connectionStateRecovery: {}, maxHttpBufferSize: 50_000, path: "/live" };
     const url = `http://127.0.0.1:${await startPlain(context, options)}`;
     const { code, of } = await checkJson(context, url, "--path", "live", ...quick);
@@ -126,18 +125,34 @@ describe.concurrent("holdfast check", () => {
 
   test("a web server that has never heard of Socket.IO", async (context) => {
     const web = createHttpServer((_request, response) => void response.end("<h1>Welcome</h1>"));
-    const { code, of, bad } = await checkJson(context, `http://127.0.0.1:${await listen(context, web)}`);
-    expect([code, bad]).toEqual([1, ["handshake"]]);
+    const { code, of, bad, shown } = await checkJson(
+      context,
+      `http://127.0.0.1:${await listen(context, web)}`,
+    );
+    expect([code, bad], shown).toEqual([1, ["handshake"]]);
     expect(of("handshake").seen).toContain("<h1>Welcome</h1>");
     expect(curesOf(of("handshake"))).toMatch(/not Socket\.IO[^]*--path/);
+  });
+
+  test("an edge that wants TLS for Socket.IO", async (context) => {
+    const web = createHttpServer((_request, response) => void response.writeHead(403).end("https only"));
+    const { code, of, bad, shown } = await checkJson(
+      context,
+      `http://127.0.0.1:${await listen(context, web)}`,
+    );
+    expect([code, bad], shown).toEqual([1, ["handshake"]]);
+    expect(curesOf(of("handshake"))).toContain("Client: use https://");
   });
 
   test("a redirect to https: check that one", async (context) => {
     const web = createHttpServer(
       (_request, response) => void response.writeHead(301, { location: "https://chat.example/" }).end(),
     );
-    const { code, of, bad } = await checkJson(context, `http://127.0.0.1:${await listen(context, web)}`);
-    expect([code, bad]).toEqual([1, ["handshake"]]);
+    const { code, of, bad, shown } = await checkJson(
+      context,
+      `http://127.0.0.1:${await listen(context, web)}`,
+    );
+    expect([code, bad], shown).toEqual([1, ["handshake"]]);
     expect(of("handshake").seen).toBe("status 301 to https://chat.example/");
   });
 

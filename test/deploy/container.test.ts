@@ -2,9 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { Crowd } from "../cluster/crowd.ts";
 import { programPath } from "../harness/child.ts";
 import { freePort } from "../harness/free-port.ts";
 import { until } from "../harness/until.ts";
+import { chatDialect } from "./chat-dialect.ts";
 import {
   buildImage,
   composeFile,
@@ -17,7 +19,6 @@ import {
   startContainer,
   whyNoEngine,
 } from "./engine.ts";
-import { expectPassage } from "./passage.ts";
 import { Load } from "./roll-under-load.ts";
 
 const manifest = JSON.parse(
@@ -81,7 +82,14 @@ describe.skipIf(whyNoEngine !== undefined)("in containers", () => {
     }
     const page = await fetch(url);
     expect(page.headers.get("x-instance")).toBe("one");
-    const crowd = await expectPassage(context, url);
+    const crowd = await Crowd.gather(context, {
+      kind: "Holdfast",
+      url,
+      clients: 30,
+      roomSize: 10,
+      rate: 60,
+      dialect: chatDialect,
+    });
     crowd.talk();
     const load = new Load(crowd);
 

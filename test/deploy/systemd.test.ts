@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readConfiguration } from "../../deploy/roll/configuration.ts";
+import { systemProgram } from "../../scripts/system-packages.mjs";
 import { until } from "../harness/until.ts";
 import { RollMachine, repository } from "./roll-machine.ts";
 import { beginLoad } from "./roll-under-load.ts";
@@ -29,8 +30,8 @@ const slotA = ["a00", "a01", "a02"] as const;
 const slotB = ["b00", "b01", "b02"] as const;
 const units = ["holdfast@.service", "holdfast-cluster.service", "holdfast.target"] as const;
 
-const verifier = "/usr/bin/systemd-analyze";
-const isVerified = existsSync(verifier) || process.env["CI"] === "true";
+const verifier = systemProgram("systemd") ?? "systemd-analyze";
+const isVerified = systemProgram("systemd") !== undefined || process.env["CI"] === "true";
 if (!isVerified) console.log("skipped: verifying the units needs systemd-analyze, of the package systemd");
 if (!existsSync("/run/systemd/system")) {
   console.log(

@@ -1,6 +1,6 @@
 /**
  * Imports point one way: protocol <- store <- server <- metrics <- cluster, http <- main, and protocol <-
- * client.
+ * client, commands.
  */
 import { posix } from "node:path";
 import { type Finding, isTest, type SourceFile } from "./repository.ts";

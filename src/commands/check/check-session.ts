@@ -104,7 +104,8 @@ export class SessionChecks {
       if (lost.length > 0 || this.#probe.id !== before) {
         return problem(`${lost.length} of ${messages} messages were lost`, [cures.messagesWrong], figures);
       }
-      const how = `${kept.length} of ${messages} messages in flight were recorded, ${missing.length} sent again`;
+      const inFlight = `${kept.length} of ${messages} messages in flight were recorded`;
+      const how = `${inFlight}, ${missing.length} sent again`;
       return ok(`the same session after a cut, ${tookMs} ms; ${how}, none lost`, figures);
     } catch (error) {
       return problem(faultOf(error, timeoutMs).message, [cures.notResumed]);

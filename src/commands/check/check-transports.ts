@@ -32,6 +32,7 @@ async function handshakeFault(inquiry: Inquiry, fault: LinkFault): Promise<Findi
   if (fault.location !== undefined) return problem(fault.message, [cures.redirected]);
   if (fault.isBadGateway) return problem(fault.message, [cures.badGateway]);
   if (fault.isRateLimit) return problem(fault.message, [cures.rateLimited]);
+  if (fault.status === 403) return problem(fault.message, [cures.forbidden(inquiry.secure)]);
   if (fault.status === 400 && /Transport unknown/.test(fault.body)) {
     // A server without polling; WebSocket has a handshake of its own.
     const link = await WebSocketLink.open(inquiry).catch(() => undefined);

@@ -7,8 +7,13 @@ import { type ErrorCode, errorCatalogue } from "../../protocol/errors.ts";
 
 /** Shipped files and folders that cures send their reader to. */
 export const places = {
-  haproxy: "haproxy/README.md",
-  nginx: "nginx/README.md",
+  haproxyNodes: "haproxy/nodes.cfg",
+  haproxyBase: "haproxy/base.cfg",
+  haproxyEdge: "haproxy/edge-tls.cfg",
+  nginxNodes: "nginx/parts/nodes-map.conf",
+  nginxHttp: "nginx/parts/http.conf",
+  nginxSocketIo: "nginx/parts/socketio.conf",
+  nginxTls: "nginx/parts/edge-tls.conf",
   tls: "deploy/tls/README.md",
   settings: "docs/CONFIGURATION.md",
   options: "docs/OPTIONS.md",
@@ -20,14 +25,14 @@ export function noStickiness(nodes: number): Cure {
   const seen =
     nodes === 1
       ? "All connection ids name the same node: two nodes may run under one HOLDFAST_NODE."
-      : "Hashing the sid or the cookie does not help; see the README.";
+      : "A hash of the sid does not do: the sid is made after the choice of the node.";
   return {
     means:
       "No stickiness: a client's next request reaches a node that does not know its connection. Clients " +
       "that poll are cut off again and again.",
     change: [
-      `HAProxy: route by the node prefix of the sid, use-server in the backend (${places.haproxy}).`,
-      `nginx: route by the node prefix of the sid, sticky route or map (${places.nginx}).`,
+      `HAProxy: route by the node prefix of the sid, use-server in the backend (${places.haproxyNodes}).`,
+      `nginx: route by the node prefix of the sid, sticky route or map (${places.nginxNodes}).`,
       "Nodes: give each the HOLDFAST_NODE by which the proxy calls it. " + seen,
     ],
   };
@@ -37,8 +42,8 @@ export const badGateway: Cure = {
   means: "The proxy answers, and has no node behind it that does.",
   change: [
     "Nodes: is one ready? GET /readyz of each has to answer 200; their log says why not.",
-    `HAProxy: server lines and option httpchk name the nodes' ports (${places.haproxy}).`,
-    `nginx: the upstream block names the nodes' ports (${places.nginx}).`,
+    `HAProxy: server lines and option httpchk name the nodes' ports (${places.haproxyNodes}).`,
+    `nginx: the upstream block names the nodes' ports (${places.nginxNodes}).`,
   ],
 };
 
@@ -47,16 +52,16 @@ export const rateLimited: Cure = {
     "The limit on new connections turned some away. All clients of this check come from one address, as " +
     "users behind one company's proxy do.",
   change: [
-    `HAProxy: the rate limit of handshakes (${places.haproxy}); or fewer --clients.`,
-    `nginx: limit_req of handshakes (${places.nginx}); or fewer --clients.`,
+    `HAProxy: the rate limit of handshakes, HANDSHAKES_PER_10S (${places.haproxyBase}); or fewer --clients.`,
+    `nginx: limit_req of handshakes (${places.nginxHttp}); or fewer --clients.`,
   ],
 };
 
 export const pollingBroken: Cure = {
   means: "Clients that poll fail. Every client begins by polling unless it was told not to.",
   change: [
-    `HAProxy: both timeout server and timeout client exceed the ping interval (${places.haproxy}).`,
-    `nginx: proxy_read_timeout exceeds the ping interval, proxy_buffering is off (${places.nginx}).`,
+    `HAProxy: both timeout server and timeout client exceed the ping interval (${places.haproxyBase}).`,
+    `nginx: proxy_read_timeout exceeds the ping interval, proxy_buffering is off (${places.nginxSocketIo}).`,
     "Nodes: their log at the time of this check.",
   ],
 };
@@ -67,9 +72,9 @@ export const noUpgrade: Cure = {
     "with long-polling, which costs several times as much; those that only use WebSocket do not connect.",
   change: [
     "nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and proxy_set_header " +
-      `Connection with the map for it, in the location of Socket.IO (${places.nginx}).`,
+      `Connection with the map for it, for it (${places.nginxHttp}).`,
     "HAProxy: it passes upgrades by itself; look for http-request rules that delete the header, and at " +
-      `what stands in front of it (${places.haproxy}).`,
+      `what stands in front of it (${places.haproxyEdge}).`,
     'Nodes: transports of new Server(...) has to contain "websocket".',
   ],
 };
@@ -79,8 +84,8 @@ export const upgradeLost: Cure = {
     "A WebSocket from the beginning works, one that takes a polling connection over does not: it comes to " +
     "another node than the one that knows the connection.",
   change: [
-    `HAProxy: use-server has to apply to WebSocket requests too (${places.haproxy}).`,
-    `nginx: the location of Socket.IO has to use the same upstream for all requests (${places.nginx}).`,
+    `HAProxy: use-server has to apply to WebSocket requests too (${places.haproxyNodes}).`,
+    `nginx: the location of Socket.IO uses the same upstream for all requests (${places.nginxSocketIo}).`,
   ],
 };
 
@@ -88,10 +93,22 @@ export const notSocketIo: Cure = {
   means: "Who answers there is not Socket.IO, or not under this path.",
   change: [
     "Is the path right? --path has to be that of new Server(..., { path }).",
-    `HAProxy: path_beg of Socket.IO leads to the nodes, the rest elsewhere (${places.haproxy}).`,
-    `nginx: location of Socket.IO leads to the nodes, the rest elsewhere (${places.nginx}).`,
+    `HAProxy: path_beg of Socket.IO leads to the nodes, the rest elsewhere (${places.haproxyEdge}).`,
+    `nginx: location of Socket.IO leads to the nodes, the rest elsewhere (${places.nginxSocketIo}).`,
   ],
 };
+
+export const forbidden = (secure: boolean): Cure => ({
+  means: secure
+    ? "A rule refuses Socket.IO's requests."
+    : "A rule refuses Socket.IO's requests; the shipped edges do so where there is no TLS.",
+  change: [
+    ...(secure ? [] : ["Client: use https://, and check that address."]),
+    `HAProxy: http-request deny or return rules (${places.haproxyEdge}).`,
+    `nginx: deny and return rules in the location of Socket.IO (${places.nginxSocketIo}).`,
+    "Nodes: allowRequest of new Server(...).",
+  ],
+});
 
 export const redirected: Cure = {
   means: "Socket.IO's clients do not follow redirects reliably, and WebSockets not at all.",
@@ -116,8 +133,8 @@ export const nothingListens: Cure = {
 export const notTls: Cure = {
   means: "The port does not speak TLS.",
   change: [
-    `HAProxy: bind with ssl crt /etc/holdfast/tls/site.pem (${places.tls}).`,
-    `nginx: listen ... ssl with ssl_certificate (${places.tls}).`,
+    `HAProxy: bind with ssl crt /etc/holdfast/tls/site.pem (${places.haproxyEdge}).`,
+    `nginx: listen ... ssl with ssl_certificate (${places.nginxTls}).`,
     "Or the address is one for http://.",
   ],
 };
@@ -125,8 +142,8 @@ export const notTls: Cure = {
 export const expired = (day: string): Cure => ({
   means: `The certificate ended on ${day}. Browsers and clients refuse to connect.`,
   change: [
-    `HAProxy: put the renewed chain and its key into /etc/holdfast/tls/site.pem, then reload (${places.tls}).`,
-    `nginx: put the renewed chain behind ssl_certificate, then reload (${places.tls}).`,
+    `HAProxy: the renewed chain and its key into /etc/holdfast/tls/site.pem; reload (${places.tls}).`,
+    `nginx: the renewed chain and its key into what ssl_certificate names; reload (${places.tls}).`,
     "And find out why it was not renewed by itself.",
   ],
 });
@@ -152,7 +169,7 @@ export const untrusted: Cure = {
 export const chainIncomplete: Cure = {
   means: "The issuer of the certificate is not known here: an intermediate certificate may be missing.",
   change: [
-    `HAProxy: /etc/holdfast/tls/site.pem holds the certificate, the intermediate ones and the key (${places.tls}).`,
+    `HAProxy: certificate, intermediate ones and key in /etc/holdfast/tls/site.pem (${places.tls}).`,
     `nginx: ssl_certificate is the file with the whole chain (${places.tls}).`,
     "A private authority: give its certificate with --ca FILE, and to all clients.",
   ],
@@ -166,8 +183,8 @@ export const wrongHost = (host: string, names: string): Cure => ({
 export const oldTls: Cure = {
   means: "TLS older than 1.2 is accepted. No current client needs it, and it is broken.",
   change: [
-    `HAProxy: ssl-default-bind-options ssl-min-ver TLSv1.2 (${places.haproxy}).`,
-    `nginx: ssl_protocols TLSv1.2 TLSv1.3 (${places.nginx}).`,
+    `HAProxy: ssl-default-bind-options ssl-min-ver TLSv1.2 (${places.haproxyBase}).`,
+    `nginx: ssl_protocols TLSv1.2 TLSv1.3 (${places.nginxTls}).`,
   ],
 };
 
@@ -218,7 +235,10 @@ export const plainServer = (recovers: boolean): Cure => ({
     (recovers
       ? " Its connection state recovery covers part of G2 and G6, not half-open links or crashes."
       : ""),
-  change: [`Nodes: import Server from "holdfast" and io from "holdfast/client" (${places.compatibility}).`],
+  change: [
+    `Nodes: Server of "holdfast" in place of socket.io's (${places.compatibility}).`,
+    'Clients: io of "holdfast/client" in place of socket.io-client\'s.',
+  ],
 });
 
 export function refusedByHoldfast(code: ErrorCode): Cure {
@@ -277,9 +297,9 @@ export const bodyLimit = (bytes: string): Cure => ({
     `A message of ${bytes} is too large for what lies in between, although the server takes it. A client ` +
     "that polls is cut off when it sends one, and sends it again.",
   change: [
-    `nginx: client_max_body_size 2m in the location of Socket.IO (${places.nginx}).`,
+    `nginx: client_max_body_size 1m, above maxHttpBufferSize (${places.nginxHttp}).`,
     "HAProxy: rules with req.body_size or req.hdr(content-length), and what stands behind it " +
-      `(${places.haproxy}).`,
+      `(${places.haproxyEdge}).`,
   ],
 });
 
@@ -293,8 +313,8 @@ export const beyondMaxPayload = (maxPayload: number): Cure => ({
 export const largeLost: Cure = {
   means: "A large message does not get through, small ones do.",
   change: [
-    `nginx: client_max_body_size, client_body_timeout (${places.nginx}).`,
-    `HAProxy: timeout client and timeout server against the time that the upload takes (${places.haproxy}).`,
+    `nginx: client_max_body_size, client_body_timeout (${places.nginxHttp}).`,
+    `HAProxy: timeout client and timeout server against what the upload takes (${places.haproxyBase}).`,
   ],
 };
 
@@ -304,9 +324,9 @@ export const cutWhileIdle = (seconds: string, pingSeconds: string, transport: st
     "Silent clients are cut off and come back all the time.",
   change: [
     transport === "websocket"
-      ? `HAProxy: timeout tunnel, and timeout client and timeout server, 75s (${places.haproxy}).`
-      : `HAProxy: timeout server 60s; timeout client 30s is enough (${places.haproxy}).`,
-    `nginx: proxy_read_timeout 75s, and proxy_send_timeout, in the location of Socket.IO (${places.nginx}).`,
+      ? `HAProxy: timeout tunnel, and timeout client and timeout server, 75s (${places.haproxyBase}).`
+      : `HAProxy: timeout server 60s; timeout client 30s is enough (${places.haproxyBase}).`,
+    `nginx: proxy_read_timeout 75s, and proxy_send_timeout (${places.nginxSocketIo}).`,
     "Another load balancer: its idle time-out. Or pingInterval of new Server(...) below it.",
   ],
 });

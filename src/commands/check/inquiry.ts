@@ -1,5 +1,6 @@
 /** One run of `holdfast check`: what is asked, what is known so far, and when it has to end. */
 
+import type { IncomingHttpHeaders } from "node:http";
 import type { Proxy } from "./cures.ts";
 import type { ServerKind } from "./session-probe.ts";
 import type { Target } from "./target.ts";
@@ -53,8 +54,8 @@ export class Inquiry {
   }
 
   /** Looks at an answer for who wrote it: what to change depends on the proxy. */
-  sawAnswer(headers: Readonly<Record<string, unknown>>, body: string): void {
-    if (/^(nginx|openresty)\b/.test(String(headers["server"] ?? ""))) this.proxy ??= "nginx";
+  sawAnswer({ server }: IncomingHttpHeaders, body: string): void {
+    if (/^(nginx|openresty)\b/.test(server?.toString() ?? "")) this.proxy ??= "nginx";
     else if (haproxyPage.test(body)) this.proxy ??= "HAProxy";
   }
 }

@@ -134,9 +134,10 @@ function readAnswer(isRefusal: boolean, value: unknown, namespace: string): Ente
   const answer = (value ?? {}) as Record<string, unknown>;
   if (isRefusal) {
     const { code } = (answer["data"] ?? {}) as { code?: unknown };
-    const message = String(answer["message"] ?? "no reason given");
+    const { message: given } = answer;
+    const message = typeof given === "string" ? given : "no reason given";
     const isUnknownNamespace = message === "Invalid namespace";
-    return { kind: "refused", message, code: code === undefined ? "" : String(code), isUnknownNamespace };
+    return { kind: "refused", message, code: typeof code === "string" ? code : "", isUnknownNamespace };
   }
   const { sid, pid, holdfast } = answer;
   const welcome = decodeWelcome(holdfast);

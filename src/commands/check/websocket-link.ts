@@ -1,7 +1,7 @@
 /** A WebSocket: from the beginning, or as what a polling connection goes on as. */
 
 import type { IncomingMessage } from "node:http";
-import { WebSocket } from "ws";
+import { type RawData, WebSocket } from "ws";
 import { trust, userAgent } from "./ask.ts";
 import { EngineLink, readHandshake } from "./engine-link.ts";
 import { faultOf, LinkFault, statusFault, timedOut } from "./fault.ts";
@@ -80,7 +80,7 @@ export class WebSocketLink extends EngineLink {
     const { timeoutMs } = inquiry.target;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const timer = setTimeout(() => reject(timedOut(timeoutMs)), timeoutMs);
-    this.#socket.once("message", (data) => resolve(String(data)));
+    this.#socket.once("message", (data) => resolve(textOf(data)));
     this.#socket.once("unexpected-response", (_request, response: IncomingMessage) => {
       void bodyOf(response).then((body) => {
         inquiry.sawAnswer(response.headers, body);
@@ -99,7 +99,7 @@ export class WebSocketLink extends EngineLink {
   }
 
   #listen(): void {
-    this.#socket.on("message", (data) => this.take(String(data)));
+    this.#socket.on("message", (data) => this.take(textOf(data)));
   }
 }
 
@@ -131,6 +131,11 @@ async function bodyOf(response: IncomingMessage): Promise<string> {
     clearTimeout(timer);
   }
   return Buffer.concat(parts).toString("utf8").slice(0, 1_000);
+}
+
+/** As `ws` hands messages over unless it was told to do otherwise. */
+function textOf(data: RawData): string {
+  return (data as Buffer).toString("utf8");
 }
 
 function closing(code: number, reason: string): string {

@@ -40,18 +40,17 @@ export class Authority {
     this.#issued += 1;
     const name = `leaf${this.#issued}`;
     const from = dateIn(days.from ?? -30);
-    await this.#openssl(
-      `req -new ${newKey} -subj /CN=site -addext subjectAltName=${names} -keyout ${name}.key -out ${name}.csr`,
-    );
+    const subject = `-subj /CN=site -addext subjectAltName=${names}`;
+    await this.#openssl(`req -new ${newKey} ${subject} -keyout ${name}.key -out ${name}.csr`);
     const request = `-in ${name}.csr -out ${name}.crt -startdate ${from} -enddate ${dateIn(days.to)}`;
     const signed = this.#signing
       .catch(() => undefined)
       .then(() => this.#openssl(`ca -batch -notext -config ca.conf ${request}`));
     this.#signing = signed;
     await signed;
-    const [certificate, key] = [".crt", ".key"].map((end) => readFileSync(join(this.#folder, name + end)));
+    const parts = [".crt", ".key"].map((end) => readFileSync(join(this.#folder, name + end), "utf8"));
     const file = join(this.#folder, `${name}.pem`);
-    writeFileSync(file, `${certificate}${key}`);
+    writeFileSync(file, parts.join(""));
     return file;
   }
 

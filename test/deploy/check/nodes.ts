@@ -29,7 +29,7 @@ export async function startNodes(
       },
       deadlineMs: 110_000,
     });
-    const [, port] = await child.line(/Holdfast is at http:\/\/localhost:(\d+)/, 30_000);
+    const [, port] = await child.line(/Holdfast is at http:\/\/localhost:(\d+)/, 60_000);
     return [name, Number(port)] as const;
   });
   return Object.fromEntries(await Promise.all(ports));
@@ -42,6 +42,6 @@ export async function startPlain(owner: Owner, options: object): Promise<number>
     args: [JSON.stringify(options)],
     deadlineMs: 110_000,
   });
-  const [, port] = await child.line(/port (\d+)/);
+  const [, port] = await child.line(/port (\d+)/, 30_000);
   return Number(port);
 }

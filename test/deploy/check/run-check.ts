@@ -29,7 +29,8 @@ export async function checkJson(owner: Owner, ...args: readonly string[]): Promi
     return found;
   };
   const bad = report.checks.filter(({ result }) => result === "problem").map(({ check: each }) => each);
-  return { code, report, of, bad };
+  const shown = report.checks.map(({ check: name, result, seen }) => `${name} ${result}: ${seen}`).join("\n");
+  return { code, report, of, bad, shown };
 }
 
 /** What one check tells to do, as one text. */
@@ -64,6 +65,8 @@ export type CheckedJson = {
   readonly of: (name: string) => CheckJson;
   /** Names of the checks that found a problem. */
   readonly bad: readonly string[];
+  /** All findings, for the message of a test that fails. */
+  readonly shown: string;
 };
 
 export type CheckJson = {
