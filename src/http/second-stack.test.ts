@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, request, type RequestListener, type Server } from "node:http";
-import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { type WebSocket, WebSocketServer, WebSocket as Client } from "ws";
 import { until } from "../../test/harness/until.ts";
@@ -169,15 +169,39 @@ test("WebSockets pass both ways, and end together", async () => {
   await until(() => sockets.clients.size === 0, { what: "the other end to be closed" });
 });
 
-test("an upgrade that the second stack refuses has its answer", async () => {
+test("an upgrade that the second stack refuses has its answer, and the connection ends", async () => {
   const front = await open((_, response) => void response.writeHead(401, { "x-why": "no" }).end("no"));
-  expect(await refusalOf(front)).toBe(401);
+  const headers = { connection: "keep-alive, Upgrade", upgrade: "websocket" };
+  expect(await ask(front, { headers })).toMatchObject({
+    status: 401,
+    headers: { "x-why": "no", connection: "close" },
+    text: "no",
+  });
+});
+
+test("a WebSocket that breaks has nothing written behind it", async () => {
+  const front = await open(() => undefined);
+  front.back.on("upgrade", (_, socket: Socket) => {
+    socket.write("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nlast");
+    socket.once("data", () => socket.resetAndDestroy());
+  });
+  const socket = connect(front.port, "127.0.0.1");
+  let text = "";
+  socket.setEncoding("latin1").on("data", (part: string) => {
+    text += part;
+    if (text.endsWith("last")) socket.write("go");
+  });
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.on("error", () => undefined);
+  socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  await closed;
+  expect(text).toMatch(/^HTTP\/1\.1 101 [^]*last$/);
 });
 
 test("an end waits for answers, for so long", async () => {
   const held = new Map<string | undefined, () => void>();
   const front = await open((incoming, response) => void held.set(incoming.url, () => response.end("late")));
-  const answered = ask(front, { path: "/answered" });
+  const answered = ask(front, { path: "/answered", headers: { connection: "keep-alive" } });
   const failure = ask(front, { path: "/never" }).catch((error: Error) => error.message);
   await until(() => held.size === 2, { what: "both requests" });
   const ended = front.secondStack.end(300);
