@@ -17,7 +17,12 @@ import { claimAnyNodeName, claimNodeName, isNodeInUse } from "./store/node-name.
 
 const configuration = configurationOrExit();
 const log = pino(
-  { level: configuration.logLevel, base: { node: configuration.node ?? process.pid } },
+  {
+    level: configuration.logLevel,
+    base: { node: configuration.node ?? process.pid },
+    // By itself pino writes the message of an `err` only; an `error` came out as an empty object.
+    serializers: { error: pino.stdSerializers.err },
+  },
   pino.destination(2),
 );
 

@@ -73,7 +73,7 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
     await until(async () => (await shake()).status === 200, { what: "another let in", deadlineMs: 25_000 });
   });
 
-  test("nodes that are not there turn nobody away, also before HAProxy has looked at them", async (context) => {
+  test("absent nodes turn nobody away, also before HAProxy has looked at them", async (context) => {
     const site = await openSite(context);
     await site.startNodes(["a00", "a01", "a02"]);
     // Slot b is absent; until its first check each server counts as up, and as the one with the least to do.
