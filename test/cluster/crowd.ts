@@ -3,6 +3,7 @@
  * shown: every member of a room is to be shown every message of it, once, in one order for all.
  */
 
+import { randomBytes } from "node:crypto";
 import type { ManagerOptions, Socket, SocketOptions } from "socket.io-client";
 import type { Owner } from "../harness/owner.ts";
 import type { Kind } from "../harness/server.ts";
@@ -69,8 +70,10 @@ export class Crowd {
     const { io } =
       options.kind === "Holdfast" ? await import("holdfast/client") : await import("socket.io-client");
     const { dialect = programDialect } = options;
+    // Another crowd on the same servers has rooms of its own.
+    const crowdName = randomBytes(4).toString("hex");
     const members = Array.from({ length: options.clients }, (_, number): Member => {
-      const room = `room ${Math.floor(number / options.roomSize)}`;
+      const room = `room ${Math.floor(number / options.roomSize)} of crowd ${crowdName}`;
       // A third of them polls, a third begins with polling, as browsers do.
       const transports = [["polling"], ["polling", "websocket"], ["websocket"]][number % 3] as string[];
       const connect = options.connect?.(number) ?? io;

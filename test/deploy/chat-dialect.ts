@@ -1,14 +1,14 @@
 /** How a crowd talks to the shipped chat. */
 
-import { createHash } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Socket } from "socket.io-client";
 import type { Dialect } from "../cluster/crowd.ts";
 
 export const chatDialect: Dialect = {
   // A secret is what tells users apart.
-  auth: (number, room) => ({ secret: createHash("sha256").update(`${room} ${number}`).digest("base64url") }),
-  enter: async (socket, number, room) => {
-    await socket.emitWithAck("claim_name", { name: `Person ${number}` });
+  auth: () => ({ secret: randomBytes(32).toString("base64url") }),
+  enter: async (socket, _number, room) => {
+    await socket.emitWithAck("claim_name", { name: `Person ${randomBytes(6).toString("hex")}` });
     await socket.emitWithAck("join", { room: roomName(room) });
   },
   say: (socket, room, id, done) =>

@@ -67,6 +67,11 @@ export class Site {
     return this.start({ program: requireProgram(name), native: true, name, args, environment });
   }
 
+  /** Gives the machine another address, as if it were several machines. */
+  async addAddress(address: string): Promise<void> {
+    await this.run("/bin/sh", "-c", `ip addr add ${address}/32 dev lo`);
+  }
+
   /** Runs a command to its end, and returns what it wrote. Fails unless it ends with 0. */
   async run(program: string, ...args: string[]): Promise<string> {
     const child = this.start({ program, native: true, args, deadlineMs: 30_000 });
@@ -147,9 +152,9 @@ export class Site {
   }
 }
 
-/** The path of one of Debian's programs. */
+/** The path of one of Debian's programs, or of the one that `HOLDFAST_TEST_HAPROXY` and its like name. */
 export function requireProgram(name: string): string {
-  const program = systemProgram(name);
+  const program = process.env[`HOLDFAST_TEST_${name.toUpperCase()}`] ?? systemProgram(name);
   if (program === undefined) throw new Error(`${name} is not on this machine; npm test installs it as root`);
   return program;
 }

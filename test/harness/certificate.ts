@@ -8,14 +8,17 @@ import { promisify } from "node:util";
 import { systemProgram } from "../../scripts/system-packages.mjs";
 import type { Owner } from "./owner.ts";
 
-/** Makes one that signs itself, for 127.0.0.1 and localhost. Its files are gone with its owner. */
-export async function makeCertificate(owner: Owner): Promise<Certificate> {
+/**
+ * Makes one that signs itself, for 127.0.0.1, localhost and another address if one is given. Its files are
+ * gone with its owner.
+ */
+export async function makeCertificate(owner: Owner, address = "127.0.0.1"): Promise<Certificate> {
   const program = systemProgram("openssl");
   if (program === undefined) throw new Error("Certificates are made by openssl, which is not here");
   const folder = mkdtempSync(join(tmpdir(), "holdfast-certificate-"));
   owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const [keyFile, certificateFile] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
-  const names = "subjectAltName=IP:127.0.0.1,DNS:localhost";
+  const names = `subjectAltName=IP:127.0.0.1,IP:${address},DNS:localhost`;
   const key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
   const request = `req -x509 ${key} -days 2 -subj /CN=localhost`;
   const output = ["-addext", names, "-keyout", keyFile, "-out", certificateFile];
