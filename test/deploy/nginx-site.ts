@@ -11,7 +11,7 @@ import { requireProgram, type Site } from "./site.ts";
 
 /** The nginx of this machine, or the one that `HOLDFAST_TEST_NGINX` names. */
 export async function installedNginx(): Promise<Nginx> {
-  return await nginxAt(process.env["HOLDFAST_TEST_NGINX"] || requireProgram("nginx"));
+  return await nginxAt(requireProgram("nginx"));
 }
 
 export async function nginxAt(program: string): Promise<Nginx> {
@@ -52,12 +52,12 @@ export class NginxSite {
   async start(topology: string): Promise<Child> {
     const args = ["-p", this.prefix, "-c", join(this.site.folder, "nginx", `${topology}.conf`)];
     await this.site.run(this.#program, "-t", "-q", ...args);
-    // In front and with its log on standard error, so that it is the test's child and its complaints are seen.
+    // In front and with its log on standard error, so that it is the test's child and what ends it is seen.
     const child = this.site.start({
       program: this.#program,
       native: true,
       name: `nginx ${topology}`,
-      args: [...args, "-g", "daemon off; error_log stderr warn;"],
+      args: [...args, "-g", "daemon off; error_log stderr crit;"],
     });
     await this.site.reachable(80);
     return child;
