@@ -66,7 +66,8 @@ async function fetchPackages(folder: string): Promise<void> {
   await run("apt-get", ["-qq", ...options, "update"]);
   const packages = join(folder, "packages");
   await run("apt-get", ["-qq", ...options, "download", ...wanted], packages);
-  for (const file of await readdir(packages)) await run("dpkg", ["-x", join(packages, file), join(folder, "root")]);
+  for (const file of await readdir(packages))
+    await run("dpkg", ["-x", join(packages, file), join(folder, "root")]);
   await writeFile(join(folder, "nginx"), starter);
   await chmod(join(folder, "nginx"), 0o755);
   for (const path of ["lists", "archives", "packages"]) await rm(join(folder, path), { recursive: true });

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { makeCertificate } from "../harness/certificate.ts";
 import type { Child } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
+import { until } from "../harness/until.ts";
 import { requireProgram, type Site } from "./site.ts";
 
 /** The nginx of this machine, or the one that `HOLDFAST_TEST_NGINX` names. */
@@ -33,16 +34,18 @@ export async function layNginx(owner: Owner, site: Site, nginx?: Nginx): Promise
   cpSync(join(site.repository, "nginx"), join(site.folder, "nginx"), { recursive: true });
   const [chain, key] = [certificate.certificateFile, certificate.keyFile].map((file) => readFileSync(file));
   writeFileSync(join(site.folder, "tls/site.pem"), `${chain}${key}`, { mode: 0o600 });
-  return new NginxSite(site, program, String(chain));
+  return new NginxSite(owner, site, program, String(chain));
 }
 
 export class NginxSite {
   readonly site: Site;
   /** Whom a client is to trust. */
   readonly authority: string;
+  readonly #owner: Owner;
   readonly #program: string;
 
-  constructor(site: Site, program: string, authority: string) {
+  constructor(owner: Owner, site: Site, program: string, authority: string) {
+    this.#owner = owner;
     this.site = site;
     this.#program = program;
     this.authority = authority;
@@ -59,8 +62,35 @@ export class NginxSite {
       name: `nginx ${topology}`,
       args: [...args, "-g", "daemon off; error_log stderr crit;"],
     });
+    // Its workers outlive it when it is killed, and keep its output open: they end before it is waited for.
+    this.#owner.onTestFinished(() => this.site.end());
     await this.site.reachable(80);
     return child;
+  }
+
+  /**
+   * Waits until nginx sends newcomers to each of these ports; it does not look at a node that was not there
+   * before `fail_timeout` is over.
+   */
+  async finds(url: string, ports: readonly number[]): Promise<void> {
+    await until(
+      async () => {
+        await this.#askAnyNode(url);
+        return ports.every((port) => this.accessLog.includes(`:${port}" "400"`));
+      },
+      { what: `nginx to find nodes at ${ports.join(", ")}`, deadlineMs: 20_000 },
+    );
+  }
+
+  /** Asks for no transport: the node that is asked refuses, and keeps nothing. */
+  async #askAnyNode(url: string): Promise<void> {
+    const { get } = url.startsWith("https:") ? await import("node:https") : await import("node:http");
+    await new Promise<void>((resolve, reject) => {
+      const options = { ca: this.authority, agent: false, timeout: 5_000 } as const;
+      get(`${url}/socket.io/?EIO=4&transport=none`, options, (response) => {
+        response.resume().on("end", resolve);
+      }).on("error", reject);
+    });
   }
 
   /** Ends it at once, so that another one can take its ports. */
