@@ -1,10 +1,16 @@
-/** A second stack that tells how it was asked: `echo-program.ts PORT [ADDRESS]`. */
+/**
+ * A server that tells how it was asked, and answers everything with one status: `echo-program.ts PORT
+ * [ADDRESS [STATUS]]`.
+ */
 
 import { createServer } from "node:http";
 
-const [port, address = "127.0.0.1"] = process.argv.slice(2);
+const [port, address = "127.0.0.1", status = "200"] = process.argv.slice(2);
 
-createServer(({ method, url, headers }, response) => {
-  response.writeHead(200, { "content-type": "application/json" });
-  response.end(JSON.stringify({ address, method, url, headers }));
+createServer((request, response) => {
+  const { method, url, headers } = request;
+  // A body that is left unread would have the connection closed.
+  request.resume();
+  response.writeHead(Number(status), { "content-type": "application/json" });
+  response.end(JSON.stringify({ address, port, method, url, headers }));
 }).listen(Number(port), address, () => console.log("listening"));

@@ -12,7 +12,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { installedNginx, type Nginx, nginxAt } from "./nginx-site.ts";
 
-/** One that knows `sticky`, or in words why there is none here. */
+/**
+ * One that knows `sticky`, or in words why there is none here.
+ *
+ * @throws with `CI=true` when there is none: what is missing there is a failure.
+ */
 export async function newerNginx(): Promise<Nginx | string> {
   const installed = await installedNginx();
   if (installed.knowsSticky) return installed;
@@ -20,13 +24,15 @@ export async function newerNginx(): Promise<Nginx | string> {
   try {
     if (!existsSync(program)) await fetchInto(cache);
     const fetched = await nginxAt(program);
-    return fetched.knowsSticky ? fetched : `nginx ${fetched.version} in ${cache} has no \`sticky\``;
+    if (fetched.knowsSticky) return fetched;
+    throw new Error(`the one in ${cache} is ${fetched.version}`);
   } catch (error) {
-    const reason = error instanceof Error ? error.message.trim().split("\n").slice(0, 3).join(": ") : error;
-    return (
-      `nginx ${installed.version} has no \`sticky\`, and a newer one was not to be had (${reason}); ` +
-      "name one in HOLDFAST_TEST_NGINX"
-    );
+    const cause = error instanceof Error ? error.message : String(error);
+    const reason =
+      `nginx ${installed.version} has no \`sticky\`, and a newer one was not to be had ` +
+      `(${cause.trim().split("\n").slice(0, 3).join(": ")}); name one in HOLDFAST_TEST_NGINX`;
+    if (process.env["CI"] === "true") throw new Error(reason, { cause: error });
+    return reason;
   }
 }
 

@@ -32,9 +32,10 @@ export async function layNginx(owner: Owner, site: Site, nginx?: Nginx): Promise
   chmodSync(site.folder, 0o755);
   for (const folder of ["tls", "prefix/website"]) mkdirSync(join(site.folder, folder), { recursive: true });
   cpSync(join(site.repository, "nginx"), join(site.folder, "nginx"), { recursive: true });
-  const [chain, key] = [certificate.certificateFile, certificate.keyFile].map((file) => readFileSync(file));
-  writeFileSync(join(site.folder, "tls/site.pem"), `${chain}${key}`, { mode: 0o600 });
-  return new NginxSite(owner, site, program, String(chain));
+  const chain = readFileSync(certificate.certificateFile, "utf8");
+  const key = readFileSync(certificate.keyFile, "utf8");
+  writeFileSync(join(site.folder, "tls/site.pem"), chain + key, { mode: 0o600 });
+  return new NginxSite(owner, site, program, chain);
 }
 
 export class NginxSite {

@@ -126,7 +126,7 @@ describe.skipIf(whyNoSite !== undefined)("nginx itself", () => {
     expect((await get("/.env")).status).toBe(404);
   });
 
-  test("too many handshakes are answered 429; who has a session is not limited, and time passes", async (context) => {
+  test("too many handshakes are answered 429; who has a session is not limited", async (context) => {
     const site = await openSite(context);
     const nginx = await layNginx(context, site);
     await site.startNode("a00");
@@ -147,6 +147,26 @@ describe.skipIf(whyNoSite !== undefined)("nginx itself", () => {
     await until(() => client.connected, { what: "the client to be let in", deadlineMs: 30_000 });
     expect(nginx.accessLog).toMatch(/"GET \/socket\.io\/ HTTP\/1\.1" 429/);
     expect(nginx.accessLog).not.toMatch(/sid=/);
+  });
+
+  test("a newcomer is sent on by a node that drains, a session stays with its node", async (context) => {
+    const site = await openSite(context);
+    const nginx = await layNginx(context, site);
+    // They stand for two nodes: one that drains refuses with 503.
+    await startEcho(site, ["8000", "127.0.0.1", "503"]);
+    await startEcho(site, ["8010"]);
+    await nginx.start("single-stack");
+    const newcomers = await Promise.all((await shake(site, 20)).map((answer) => answer.json()));
+    expect(new Set((newcomers as Heard[]).map(({ port }) => port))).toEqual(new Set(["8010"]));
+    const say = async (sid: string) => {
+      const url = `${site.url()}${handshake}&sid=${sid}-0123456789abcdef`;
+      const answer = await fetch(url, { method: "POST", body: "40" });
+      return [answer.status, ((await answer.json()) as Partial<Heard>).port];
+    };
+    expect(await say("b00")).toEqual([200, "8010"]);
+    expect(await say("a00")).toEqual([503, "8000"]);
+    expect(await say("a01")).toEqual([400, undefined]);
+    expect((await say("zzz"))[1]).toMatch(/^80[01]0$/);
   });
 
   test("nobody is there: a session is over, a newcomer and the website are told when", async (context) => {
@@ -175,11 +195,12 @@ const machines = ["10.0.0.10", "10.0.0.11", "10.0.0.12"];
 const printStatus = "fetch('http://127.0.0.1:8405/status').then((answer) => answer.text()).then(console.log)";
 
 async function startSecondStack(site: Site, address: string): Promise<void> {
-  const child = site.start({
-    program: join(site.repository, "test/deploy/echo-program.ts"),
-    name: `second stack at ${address}`,
-    args: ["3000", address],
-  });
+  await startEcho(site, ["3000", address]);
+}
+
+async function startEcho(site: Site, args: readonly string[]): Promise<void> {
+  const program = join(site.repository, "test/deploy/echo-program.ts");
+  const child = site.start({ program, name: `echo at ${args.join(" ")}`, args });
   await child.line(/listening/);
 }
 
@@ -227,6 +248,7 @@ async function overHttp2(
 
 type Heard = {
   readonly address: string;
+  readonly port: string;
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
