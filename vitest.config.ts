@@ -1,9 +1,11 @@
 import { defineConfig } from "vitest/config";
 
+const containerTests = ["test/deploy/container.test.ts"];
+
 /**
- * Three projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
+ * Four projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
  * real processes, so each of its files is a process of its own and a test may take a minute. `npm test` runs
- * these two; `deploy`, whole deployments through real proxies, is `npm run test:deploy`.
+ * these two; `deploy` and `containers`, whole deployments through real proxies, are `npm run test:deploy`.
  */
 export default defineConfig({
   test: {
@@ -40,10 +42,23 @@ export default defineConfig({
         test: {
           name: "deploy",
           include: ["test/deploy/**/*.test.ts"],
+          exclude: containerTests,
           pool: "forks",
           testTimeout: 180_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        // By itself: all containers together weigh as much as one thread beside them, and would starve.
+        extends: true,
+        test: {
+          name: "containers",
+          include: containerTests,
+          pool: "forks",
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

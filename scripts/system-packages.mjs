@@ -16,6 +16,7 @@ export const systemPackages = [
   { name: "haproxy", programs: ["haproxy"], usedFor: "tests behind HAProxy" },
   { name: "nginx", programs: ["nginx"], usedFor: "tests behind nginx" },
   { name: "stunnel4", programs: ["stunnel4", "stunnel"], usedFor: "tests of TLS by stunnel" },
+  { name: "systemd", programs: ["systemd-analyze"], usedFor: "tests that verify units" },
   { name: "redis-server", programs: ["redis-server", "valkey-server"], usedFor: "tests of the redis store" },
   { name: "openssl", programs: ["openssl"], usedFor: "tests that make a certificate" },
   {

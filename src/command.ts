@@ -1,11 +1,19 @@
 #!/usr/bin/env node
-/** The command line: `holdfast roll`. Reads the same environment as the process that it speaks to. */
+/**
+ * The command line: `holdfast roll`, which reads the same environment as the process that it speaks to, and
+ * `holdfast check`, which goes by its arguments alone.
+ */
 
 import { parseArgs } from "node:util";
+import { check } from "./commands/check.ts";
 import { roll } from "./commands/roll.ts";
 import { ConfigurationError, readConfiguration } from "./configuration.ts";
 
 const usage = `Usage: holdfast COMMAND
+
+  check URL
+      Tries a deployment as its clients use it, and says what is wrong and what to change.
+      npx holdfast check --help tells its options.
 
   roll [--port PORT] [--host HOST]
       Exchanges the workers of a running primary for new ones, which run what is on the disk now.
@@ -14,6 +22,8 @@ const usage = `Usage: holdfast COMMAND
       Ends with 0 when all workers are new ones, 1 when the old ones go on, 2 when nobody answers.`;
 
 async function main(): Promise<number> {
+  const [first, ...rest] = process.argv.slice(2);
+  if (first === "check") return await check(rest, print, complain);
   const { command, port, host, help } = parametersOrExit();
   if (help) {
     print(usage);

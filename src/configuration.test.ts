@@ -4,12 +4,16 @@ import { ConfigurationError, readConfiguration, settings } from "./configuration
 
 test("an empty environment gives a server that only this machine can reach", () => {
   const configuration = readConfiguration({});
-  expect(configuration).toEqual({
+  const { secondStack, ...others } = configuration;
+  expect(secondStack).toMatchObject({ target: undefined, timeoutMs: 60_000, connectionsMax: 1_000 });
+  expect(secondStack.trustedProxies.rules).toEqual([]);
+  expect(others).toEqual({
     port: 3000,
     host: "127.0.0.1",
     workers: 0,
     internalPort: undefined,
     internalHost: "127.0.0.1",
+    tls: undefined,
     store: "sqlite:data/holdfast.db",
     chatDatabase: "data/chat.db",
     node: undefined,
@@ -40,6 +44,16 @@ test("values are taken, and an empty variable counts as unset", () => {
     node: "a0Z",
     logLevel: "info",
   });
+});
+
+test("the chat's names follow a store that other machines share, unless they are told where to be", () => {
+  const namesOf = (HOLDFAST_STORE: string, HOLDFAST_CHAT_DATABASE = "") =>
+    readConfiguration({ HOLDFAST_STORE, HOLDFAST_CHAT_DATABASE }).chatDatabase;
+  expect(namesOf("redis://a")).toBe("redis://a");
+  expect(namesOf("redis+cluster://a,b")).toBe("redis+cluster://a,b");
+  expect(namesOf("memory:")).toBe("data/chat.db");
+  expect(namesOf("redis://a", "names.db")).toBe("names.db");
+  expect(namesOf("memory:", "rediss://b")).toBe("rediss://b");
 });
 
 test("workers are counted in cores, and need a store that they can share", () => {
@@ -78,6 +92,13 @@ test.each([
   ["HOST", "not a host"],
   ["HOLDFAST_INTERNAL_PORT", "tcp://10.0.0.1:9464"],
   ["HOLDFAST_INTERNAL_HOST", "not a host"],
+  ["HOLDFAST_SECOND_STACK", "127.0.0.1:3000"],
+  ["HOLDFAST_SECOND_STACK", "https://127.0.0.1:3000"],
+  ["HOLDFAST_SECOND_STACK", "http://127.0.0.1:3000/path"],
+  ["HOLDFAST_SECOND_STACK", "http://127.0.0.1:300000"],
+  ["HOLDFAST_SECOND_STACK_TIMEOUT_MS", "0"],
+  ["HOLDFAST_SECOND_STACK_CONNECTIONS", "0"],
+  ["HOLDFAST_TRUSTED_PROXIES", "10.0.0.0/8;10.1.1.1"],
   ["HOLDFAST_STORE", "postgres://somewhere"],
   ["HOLDFAST_STORE", "sqlite:"],
   ["HOLDFAST_NODE", "abcd"],
@@ -91,6 +112,35 @@ test.each([
   expect(() => readConfiguration({ [name]: value })).toThrow(
     `${name} is ${JSON.stringify(value)}; allowed is `,
   );
+});
+
+test.each([
+  ["http://127.0.0.1:3000", {}],
+  ["http://localhost", { PORT: "80" }],
+  ["http://10.0.0.1:8000", { PORT: "8000", HOST: "10.0.0.1" }],
+] as const)("a second stack at %s that is this process itself is refused", (target, environment) => {
+  expect(() => readConfiguration({ ...environment, HOLDFAST_SECOND_STACK: target })).toThrow(
+    `HOLDFAST_SECOND_STACK=${target} is this process itself`,
+  );
+});
+
+test("a second stack is taken on another port, and on another machine", () => {
+  const read = (target: string) =>
+    readConfiguration({ PORT: "80", HOLDFAST_SECOND_STACK: target }).secondStack;
+  expect(read("http://127.0.0.1:3000").target).toBe("http://127.0.0.1:3000");
+  expect(read("http://10.0.0.7/").target).toBe("http://10.0.0.7");
+  expect(read("").target).toBeUndefined();
+});
+
+test.each([
+  [{ HOLDFAST_TLS_KEY: "key.pem" }, "HOLDFAST_TLS_KEY is set and HOLDFAST_TLS_CERTIFICATE is not"],
+  [{ HOLDFAST_TLS_CERTIFICATE: "a.pem" }, "HOLDFAST_TLS_CERTIFICATE is set and HOLDFAST_TLS_KEY is not"],
+  [
+    { HOLDFAST_TLS_CERTIFICATE: "a.pem", HOLDFAST_TLS_KEY: "key.pem", HOLDFAST_WORKERS: "1" },
+    "HOLDFAST_WORKERS and HOLDFAST_TLS_CERTIFICATE exclude each other",
+  ],
+])("TLS by halves, or with workers, is refused: %o", (environment, message) => {
+  expect(() => readConfiguration(environment)).toThrow(message);
 });
 
 test("all wrong values are named at once, mistyped names among them", () => {

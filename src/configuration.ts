@@ -2,8 +2,11 @@
  * Everything that a deployment may set, read from the environment once and refused by name when it is wrong.
  */
 
+import type { BlockList } from "node:net";
 import { availableParallelism } from "node:os";
-import { shownAddress } from "./store/redis/address.ts";
+import type { CertificateFiles } from "./http/certificate.ts";
+import { addressList } from "./http/forwarded.ts";
+import { isRedisAddress, shownAddress } from "./store/redis/address.ts";
 
 export const settings = {
   PORT: {
@@ -39,6 +42,44 @@ export const settings = {
       "Address of the internal port. Whoever reaches it reads the metrics; commands are taken from this " +
       "machine only.",
   },
+  HOLDFAST_TLS_CERTIFICATE: {
+    fallback: "",
+    allowed: "a file, or nothing",
+    meaning:
+      "Certificate of the site in PEM form, with its chain behind it. With it this process ends TLS " +
+      "itself, and speaks https only; `SIGHUP` has it read again. Not with workers.",
+  },
+  HOLDFAST_TLS_KEY: {
+    fallback: "",
+    allowed: "a file, or nothing",
+    meaning: "The certificate's private key in PEM form, without a passphrase.",
+  },
+  HOLDFAST_SECOND_STACK: {
+    fallback: "",
+    allowed: "`http://HOST:PORT`, or nothing",
+    meaning:
+      "The HTTP application beside this one, such as one in PHP, Ruby or Python. What is neither " +
+      "`/socket.io/` nor a health check is passed on to it, WebSockets too, in place of the page.",
+  },
+  HOLDFAST_SECOND_STACK_TIMEOUT_MS: {
+    fallback: "60000",
+    allowed: "a whole number from 100 to 3600000",
+    meaning: "Milliseconds of silence after which a request to the second stack is answered with 504.",
+  },
+  HOLDFAST_SECOND_STACK_CONNECTIONS: {
+    fallback: "1000",
+    allowed: "a whole number from 1 to 100000",
+    meaning:
+      "Requests and WebSockets that each process passes on at a time. One more is answered with 503 and " +
+      "the time to come back.",
+  },
+  HOLDFAST_TRUSTED_PROXIES: {
+    fallback: "",
+    allowed: "IP addresses and ranges (`10.0.0.0/8`) with commas between them, or nothing",
+    meaning:
+      "Load balancers in front of this process, whose `X-Forwarded-For`, `-Proto` and `-Host` are passed " +
+      "on to the second stack. What anybody else says there is replaced.",
+  },
   HOLDFAST_STORE: {
     fallback: "sqlite:data/holdfast.db",
     allowed:
@@ -49,9 +90,11 @@ export const settings = {
       "number of machines ([REDIS.md](REDIS.md)). With `memory:` they live as long as the process.",
   },
   HOLDFAST_CHAT_DATABASE: {
-    fallback: "data/chat.db",
-    allowed: "a file, or `:memory:`",
-    meaning: "The chat application's own SQLite database: who holds which name.",
+    fallback: "",
+    allowed: "a file, `:memory:`, an address of a Redis as above, or nothing",
+    meaning:
+      "Where the chat application keeps who holds which name: a SQLite file of this machine, or a Redis " +
+      "for all machines. Empty: the Redis of `HOLDFAST_STORE` where that is one, else `data/chat.db`.",
   },
   HOLDFAST_NODE: {
     fallback: "",
@@ -126,7 +169,7 @@ export class ConfigurationError extends Error {
  * files cannot express "unset" otherwise. Throws a `ConfigurationError` that names every wrong value.
  */
 export function readConfiguration(
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
   cores: number = availableParallelism(),
 ): Configuration {
   const problems: string[] = [];
@@ -149,6 +192,7 @@ export function readConfiguration(
     problems.push(`${name} is not a setting; known are ${Object.keys(settings).join(", ")}.`);
   }
 
+  const store = read("HOLDFAST_STORE", (text) => (storeAddress.test(text) ? text : undefined));
   const configuration = {
     port: read("PORT", wholeNumber(0, 65_535)),
     host: read("HOST", hostName),
@@ -160,8 +204,16 @@ export function readConfiguration(
       read("HOLDFAST_INTERNAL_PORT", (text) => (text === "" ? null : wholeNumber(0, 65_535)(text))) ??
       undefined,
     internalHost: read("HOLDFAST_INTERNAL_HOST", hostName),
-    store: read("HOLDFAST_STORE", (text) => (storeAddress.test(text) ? text : undefined)),
-    chatDatabase: read("HOLDFAST_CHAT_DATABASE", (text) => (text.includes("\0") ? undefined : text)),
+    tls: certificateFiles(read("HOLDFAST_TLS_CERTIFICATE", fileName), read("HOLDFAST_TLS_KEY", fileName)),
+    secondStack: {
+      target: read("HOLDFAST_SECOND_STACK", originOrNothing) || undefined,
+      timeoutMs: read("HOLDFAST_SECOND_STACK_TIMEOUT_MS", wholeNumber(100, 3_600_000)),
+      connectionsMax: read("HOLDFAST_SECOND_STACK_CONNECTIONS", wholeNumber(1, 100_000)),
+      trustedProxies: read("HOLDFAST_TRUSTED_PROXIES", addressList),
+    },
+    store,
+    chatDatabase:
+      read("HOLDFAST_CHAT_DATABASE", fileName) || (isRedisAddress(store) ? store : "data/chat.db"),
     node:
       read("HOLDFAST_NODE", (text) => (/^([A-Za-z0-9_]{3})?$/.test(text) ? text : undefined)) || undefined,
     retentionMs: read("HOLDFAST_RETENTION_HOURS", wholeNumber(1, 87_600)) * hourMs,
@@ -178,8 +230,52 @@ export function readConfiguration(
   if (configuration.port > 0 && configuration.internalPort === configuration.port) {
     problems.push(`HOLDFAST_INTERNAL_PORT and PORT are both ${configuration.port}.`);
   }
+  problems.push(...problemsOfTls(environment), ...problemsOfSecondStack(configuration));
   if (problems.length > 0) throw new ConfigurationError(problems);
   return Object.freeze(configuration);
+}
+
+function problemsOfTls(environment: Environment): readonly string[] {
+  const certificate = environment["HOLDFAST_TLS_CERTIFICATE"] || undefined;
+  const key = environment["HOLDFAST_TLS_KEY"] || undefined;
+  if (certificate === undefined && key === undefined) return [];
+  if (certificate === undefined)
+    return ["HOLDFAST_TLS_KEY is set and HOLDFAST_TLS_CERTIFICATE is not; set both."];
+  if (key === undefined) return ["HOLDFAST_TLS_CERTIFICATE is set and HOLDFAST_TLS_KEY is not; set both."];
+  if ((environment["HOLDFAST_WORKERS"] || undefined) === undefined) return [];
+  // The primary goes by the connection id in a request, and with TLS there is nothing that it could read.
+  return [
+    "HOLDFAST_WORKERS and HOLDFAST_TLS_CERTIFICATE exclude each other: what a primary hands to its workers " +
+      "it has to be able to read. Leave one of them out, and with workers end TLS in front of them: by " +
+      "HAProxy (haproxy/), nginx (nginx/) or stunnel (deploy/stunnel/).",
+  ];
+}
+
+/** A process that passes requests on to itself would pass them on until it has no connection left. */
+function problemsOfSecondStack({ host, port, secondStack: { target } }: Configuration): readonly string[] {
+  if (target === undefined) return [];
+  const { hostname, port: targetPort } = new URL(target);
+  const isHere = [host, "localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"].includes(hostname);
+  if (!isHere || Number(targetPort || 80) !== port) return [];
+  return [
+    `HOLDFAST_SECOND_STACK=${target} is this process itself, whose PORT is ${port}: set another PORT, ` +
+      "such as 80 or 8000.",
+  ];
+}
+
+/** A half of the pair is refused by itself. */
+function certificateFiles(certificateFile: string, keyFile: string): CertificateFiles | undefined {
+  return certificateFile === "" ? undefined : { certificateFile, keyFile };
+}
+
+function fileName(text: string): string | undefined {
+  return text.includes("\0") ? undefined : text;
+}
+
+function originOrNothing(text: string): string | undefined {
+  if (text === "") return "";
+  const url = /^http:\/\/[^/?#@\s]+\/?$/.test(text) ? URL.parse(text) : null;
+  return url?.origin;
 }
 
 function hostName(text: string): string | undefined {
@@ -210,6 +306,8 @@ const foreignNames = /^HOLDFAST_(TEST_|(.+_)?SERVICE_(HOST|PORT)(_|$)|(.+_)?PORT
 
 // --- types ---
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 export type SettingName = keyof typeof settings;
 
 export type Setting = {
@@ -228,6 +326,15 @@ export type Configuration = {
   /** Undefined: there is no internal port. */
   readonly internalPort: number | undefined;
   readonly internalHost: string;
+  /** Undefined: this process speaks plain HTTP. */
+  readonly tls: CertificateFiles | undefined;
+  readonly secondStack: {
+    /** Undefined: there is none, and the page is served. */
+    readonly target: string | undefined;
+    readonly timeoutMs: number;
+    readonly connectionsMax: number;
+    readonly trustedProxies: BlockList;
+  };
   readonly store: string;
   readonly chatDatabase: string;
   /** Undefined: the server draws one. */

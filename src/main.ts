@@ -7,6 +7,7 @@ import { WorkerFailed } from "./cluster/worker-pool.ts";
 import { PrimaryMetrics } from "./cluster/primary-metrics.ts";
 import { joinCluster, notifyEnding, notifyReady } from "./cluster/worker.ts";
 import { type Configuration, ConfigurationError, readConfiguration } from "./configuration.ts";
+import { type Certificate, readCertificate } from "./http/certificate.ts";
 import { InternalPort, type InternalPortOptions } from "./http/internal-port.ts";
 import { contentType as metricsType } from "./metrics/registry.ts";
 import { errorCatalogue } from "./protocol/errors.ts";
@@ -24,9 +25,11 @@ const log = pino(
 let releaseNodeName: () => Promise<void> = async () => undefined;
 
 async function runAlone(): Promise<void> {
+  const certificate = certificateOrExit();
   const node = await claimedNodeOrExit();
-  const serving = new ServingProcess({ ...configuration, node }, log, { isWorker: false });
+  const serving = new ServingProcess({ ...configuration, node }, log, { isWorker: false, certificate });
   endOnSignal((signal) => serving.end(signal));
+  renewOnSignal(serving);
   await openInternalPort({
     readiness: () => serving.readiness,
     metrics: () => serving.scrape(),
@@ -34,6 +37,7 @@ async function runAlone(): Promise<void> {
       Promise.reject(new Error("this is a single process, there are no workers: set HOLDFAST_WORKERS")),
   });
   await serving.storeReady.catch(exitWithoutStore);
+  await serving.applicationReady.catch(exitWithoutNames);
   const port = await serving.listen().catch((error: unknown) => exitOnStart(listenProblem(error)));
   announce(port);
 }
@@ -53,6 +57,7 @@ async function runWorker(): Promise<void> {
   process.on("SIGHUP", () => undefined);
   process.on("SIGTERM", () => void end("SIGTERM", false));
   await serving.storeReady.catch(exitWithoutStore);
+  await serving.applicationReady.catch(exitWithoutNames);
   serving.markReady();
   notifyReady();
 }
@@ -113,7 +118,8 @@ async function openInternalPort(options: Omit<InternalPortOptions, "metricsType"
 function announce(port: number): void {
   const { host, workers } = configuration;
   log.info({ port, host, store: shownAddress(configuration.store), workers }, "listening");
-  process.stdout.write(`Holdfast is at ${urlOf(host, port)}\n`);
+  const scheme = configuration.tls === undefined ? "http" : "https";
+  process.stdout.write(`Holdfast is at ${urlOf(host, port, scheme)}\n`);
 }
 
 /** The first signal ends in order, the second one at once. */
@@ -139,6 +145,42 @@ function endOnSignal(
   process.on("message", (message) => {
     if (message === "shutdown") handle("SIGTERM");
   });
+}
+
+function certificateOrExit(): Certificate | undefined {
+  if (configuration.tls === undefined) return undefined;
+  try {
+    const certificate = readCertificate(configuration.tls);
+    reportOn(certificate);
+    return certificate;
+  } catch (error) {
+    return exitOnStart(["Holdfast did not start:", messageOf(error)].join("\n  "));
+  }
+}
+
+/** A certificate that is wrong changes nothing: a renewal that failed must not end the service. */
+function renewOnSignal(serving: ServingProcess): void {
+  const { tls } = configuration;
+  // The hang-up of a terminal that is closed, in front of which somebody tried this out.
+  if (tls === undefined && process.stdout.isTTY) return;
+  process.on("SIGHUP", () => {
+    if (tls === undefined) return log.warn("SIGHUP: there is no certificate to read again");
+    try {
+      const certificate = readCertificate(tls);
+      serving.useCertificate(certificate);
+      log.info({ validTo: certificate.validTo }, "the certificate was read again");
+      reportOn(certificate);
+    } catch (error) {
+      log.error(
+        { reason: messageOf(error) },
+        "the certificate was not exchanged: the one before stays in use",
+      );
+    }
+  });
+}
+
+function reportOn({ warning, validFrom, validTo }: Certificate): void {
+  if (warning !== undefined) log.warn({ validFrom, validTo }, warning);
 }
 
 function configurationOrExit(): Configuration {
@@ -181,6 +223,13 @@ function exitWithoutStore(error: unknown): never {
   );
 }
 
+function exitWithoutNames(error: unknown): never {
+  const { chatDatabase } = configuration;
+  return exitOnStart(
+    `HOLDFAST_CHAT_DATABASE=${shownAddress(chatDatabase)} cannot be opened: ${messageOf(error)}`,
+  );
+}
+
 /** What stopped the start, and what to do about it. */
 function listenProblem(error: unknown): string {
   const { host, port } = configuration;
@@ -210,9 +259,9 @@ function messageOf(error: unknown): string {
 }
 
 /** An address that a browser on this machine can open. */
-function urlOf(host: string, port: number): string {
-  if (["127.0.0.1", "::1", "0.0.0.0", "::"].includes(host)) return `http://localhost:${port}`;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+function urlOf(host: string, port: number, scheme = "http"): string {
+  if (["127.0.0.1", "::1", "0.0.0.0", "::"].includes(host)) return `${scheme}://localhost:${port}`;
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Opening a large store takes a second or two. */

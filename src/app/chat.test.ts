@@ -5,6 +5,7 @@ import { io, type Socket } from "holdfast/client";
 import { expect, test } from "vitest";
 import type { Owner } from "../../test/harness/owner.ts";
 import { until } from "../../test/harness/until.ts";
+import { openSharedKeys } from "../store/redis/shared-keys.ts";
 import { attachApplication } from "./index.ts";
 
 test("a name is refused to the second who asks for it, with a code, and only to them", async (owner) => {
@@ -90,11 +91,11 @@ test("a client without a secret does not get in, and learns why", async (owner) 
 async function startChat(owner: Owner): Promise<(device: string) => Socket> {
   const httpServer = createServer();
   const server = new Server(httpServer, { delivery: { store: "memory:" } });
-  const detach = attachApplication(server, { chatDatabase: ":memory:" });
+  const application = attachApplication(server, { chatDatabase: ":memory:", openSharedKeys });
   await new Promise<void>((resolve) => httpServer.listen(0, "127.0.0.1", resolve));
   owner.onTestFinished(async () => {
     await server.close();
-    detach();
+    await application.close();
   });
   const { port } = httpServer.address() as AddressInfo;
   return (device) => {

@@ -7,17 +7,17 @@ import type { Server, Socket } from "holdfast";
 import { Allowances } from "./allowance.ts";
 import { ChatError } from "./chat-error.ts";
 import { limits, parseBefore, parseMessage, parseName, parseRoom, parseSecret } from "./input.ts";
-import type { NameRegistry } from "./name-registry.ts";
+import type { Names } from "./names.ts";
 import { Presence } from "./presence.ts";
 
 export class Chat {
   readonly #io: Server;
-  readonly #names: NameRegistry;
+  readonly #names: Names;
   readonly #presence: Presence;
   readonly #sending = new Allowances({ burst: 120, perSecond: 5 });
   readonly #asking = new Allowances({ burst: 120, perSecond: 10 });
 
-  constructor(io: Server, names: NameRegistry) {
+  constructor(io: Server, names: Names) {
     this.#io = io;
     this.#names = names;
     this.#presence = new Presence(io, (user) => names.nameOf(user));
@@ -62,14 +62,14 @@ export class Chat {
   readonly #hello = async (socket: Socket, _input: unknown): Promise<object> => {
     const user: string = socket.data.principal;
     await socket.join(mailboxOf(user), { cursor: mailboxOf(user), show: true });
-    return { user, name: this.#names.nameOf(user), mailbox: mailboxOf(user), rooms: roomsOffered };
+    return { user, name: await this.#names.nameOf(user), mailbox: mailboxOf(user), rooms: roomsOffered };
   };
 
   readonly #claimName = async (socket: Socket, input: unknown): Promise<object> => {
     const user: string = socket.data.principal;
     this.#asking.take(user, performance.now());
     const name = parseName(input);
-    this.#names.claim(name, user);
+    await this.#names.claim(name, user);
     this.#announce(socket);
     return { name };
   };
@@ -78,7 +78,7 @@ export class Chat {
   readonly #find = async (socket: Socket, input: unknown): Promise<Person> => {
     const user: string = socket.data.principal;
     this.#asking.take(user, performance.now());
-    const person = this.#personCalled(parseName(input));
+    const person = await this.#personCalled(parseName(input));
     if (person.user === user) throw new ChatError("not_to_yourself", "That is your own name.");
     return person;
   };
@@ -117,7 +117,7 @@ export class Chat {
   readonly #say = async (socket: Socket, input: unknown): Promise<object> => {
     const room = parseRoom(input);
     const { id, text } = parseMessage(input);
-    const from = this.#writer(socket);
+    const from = await this.#writer(socket);
     this.#sending.take(from.user, performance.now());
     const { offset } = await this.#io
       .to(streamOf(room))
@@ -133,8 +133,8 @@ export class Chat {
   readonly #direct = async (socket: Socket, input: unknown): Promise<object> => {
     const addressee = parseName({ name: (input as { to?: unknown } | null)?.to });
     const { id, text } = parseMessage(input);
-    const from = this.#writer(socket);
-    const to = this.#personCalled(addressee);
+    const from = await this.#writer(socket);
+    const to = await this.#personCalled(addressee);
     if (to.user === from.user) throw new ChatError("not_to_yourself", "That is your own name.");
     this.#sending.take(from.user, performance.now());
     const message = { id, from, text, at: Date.now() };
@@ -165,15 +165,15 @@ export class Chat {
     };
   };
 
-  #personCalled(name: string): Person {
-    const user = this.#names.userOf(name);
+  async #personCalled(name: string): Promise<Person> {
+    const user = await this.#names.userOf(name);
     if (user === undefined) throw new ChatError("name_unknown", `Nobody here is called ${name}.`);
-    return { user, name: this.#names.nameOf(user) ?? name };
+    return { user, name: (await this.#names.nameOf(user)) ?? name };
   }
 
-  #writer(socket: Socket): Person {
+  async #writer(socket: Socket): Promise<Person> {
     const user: string = socket.data.principal;
-    const name = this.#names.nameOf(user);
+    const name = await this.#names.nameOf(user);
     if (name === undefined) throw new ChatError("name_missing", "Choose a name before you write.");
     return { user, name };
   }

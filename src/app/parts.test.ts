@@ -1,30 +1,6 @@
 import { expect, test } from "vitest";
 import { Allowances } from "./allowance.ts";
 import { limits, parseBefore, parseMessage, parseName, parseRoom, parseSecret } from "./input.ts";
-import { NameRegistry } from "./name-registry.ts";
-
-test("a name belongs to whoever claimed it first, in any spelling, and stays theirs after a change", () => {
-  const names = new NameRegistry(":memory:");
-  names.claim("Ada", "user-1");
-  expect(() => names.claim("ADA", "user-2")).toThrow(expect.objectContaining({ code: "name_taken" }));
-  names.claim("Countess", "user-1");
-  expect(names.nameOf("user-1")).toBe("Countess");
-  expect(names.userOf("ada")).toBe("user-1");
-  expect(() => names.claim("Ada", "user-2")).toThrow(expect.objectContaining({ code: "name_taken" }));
-  names.claim("Ada", "user-1");
-  expect(names.nameOf("user-1")).toBe("Ada");
-  expect(names.nameOf("user-2")).toBeUndefined();
-  names.close();
-});
-
-test("a user holds at most five names, and may go back to each of them", () => {
-  const names = new NameRegistry(":memory:");
-  for (const name of ["one", "two", "three", "four", "five"]) names.claim(name, "user");
-  expect(() => names.claim("six", "user")).toThrow(expect.objectContaining({ code: "names_used_up" }));
-  names.claim("two", "user");
-  expect(names.nameOf("user")).toBe("two");
-  names.close();
-});
 
 test("an allowance is used up by a burst, fills again with time, and takes no memory from the quiet", () => {
   const allowances = new Allowances({ burst: 3, perSecond: 1 });

@@ -8,11 +8,11 @@ import type { Server } from "holdfast";
  */
 export class Presence {
   readonly #io: Server;
-  readonly #nameOf: (user: string) => string | undefined;
+  readonly #nameOf: (user: string) => Promise<string | undefined>;
   /** Invariant: at most one timer per room, and only for rooms in which somebody came or went just now. */
   readonly #due = new Map<string, NodeJS.Timeout>();
 
-  constructor(io: Server, nameOf: (user: string) => string | undefined) {
+  constructor(io: Server, nameOf: (user: string) => Promise<string | undefined>) {
     this.#io = io;
     this.#nameOf = nameOf;
   }
@@ -32,7 +32,8 @@ export class Presence {
   async #announce(room: string, stream: string): Promise<void> {
     const sockets = await this.#io.in(stream).fetchSockets();
     const users = new Set<string>(sockets.map((socket) => socket.data.principal));
-    const names = [...users].slice(0, namesMax).map((user) => this.#nameOf(user) ?? "somebody");
+    const shown = [...users].slice(0, namesMax);
+    const names = await Promise.all(shown.map(async (user) => (await this.#nameOf(user)) ?? "somebody"));
     names.sort((one, other) => one.localeCompare(other));
     this.#io.to(stream).volatile.emit("presence", { room, count: users.size, names });
   }

@@ -1,6 +1,6 @@
 /**
  * Imports point one way: protocol <- store <- server <- metrics <- cluster, http <- main, and protocol <-
- * client.
+ * client, commands.
  */
 import { posix } from "node:path";
 import { type Finding, isTest, type SourceFile } from "./repository.ts";
@@ -18,8 +18,8 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   metrics: ["protocol", "store", "server", "metrics"],
   cluster: ["protocol", "store", "server", "metrics", "cluster"],
   http: ["protocol", "store", "server", "http"],
-  // Commands talk to a running process over its internal port.
-  commands: ["commands"],
+  // Commands talk to a running process over its internal port, or as its clients do.
+  commands: ["protocol", "commands"],
   // The application is what a user replaces: it sees Holdfast as a user does, through the names of the
   // package.
   app: ["app", "holdfast", "holdfast/client"],
