@@ -3,13 +3,14 @@
  * second stack.
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Child } from "../harness/child.ts";
 import type { Owner } from "../harness/owner.ts";
 import { until } from "../harness/until.ts";
 import { haproxySees } from "./haproxy-runtime.ts";
+import { layNginx } from "./nginx-site.ts";
 import { expectPassage } from "./passage.ts";
 import { ask, startSecondStack, whoAsks } from "./second-stack.ts";
 import { openSite, type Site, whyNoSite } from "./site.ts";
@@ -50,6 +51,32 @@ describe.skipIf(whyNoSite !== undefined)("stunnel in front of HAProxy", () => {
     const webSockets = crowd.reconnectsSince(since).filter((_, number) => number % 3 !== 0);
     expect([webSockets.length, webSockets.flat()]).toEqual([60, []]);
     await expect(shakeHands(site.address, tls.authority, "TLSv1.1")).rejects.toThrow("alert");
+  });
+
+  test("with nginx at 80: static files from it, the rest through it to the second stack", async (context) => {
+    const site = await openSite(context);
+    const tls = await makeTlsSite(site.folder, site.address);
+    await Promise.all([site.startNodes(nodes), startSecondStack(site)]);
+    const nginx = await layNginx(context, site);
+    nginx.addFile("static/page.css", "a{}");
+    await nginx.start("static-and-second-stack");
+    await site.startHaproxy(["base", "edge-behind-stunnel", "nodes", "website-from-second-stack"], {
+      environment: { SECOND_STACK: "127.0.0.1:80" },
+    });
+    // At port 80 it is nginx that answers, and HAProxy's own ports are on loopback.
+    await until(() => existsSync(site.haproxySocket), { what: "HAProxy to have begun" });
+    await haproxySees(site.haproxySocket, nodes, "UP");
+    startStunnel(site, tls.siteFile);
+    await site.reachable(443);
+    const url = `https://${site.address}`;
+    await expectPassage(context, url, clientOf(context, tls));
+    const who = { host: site.address, client: site.clientAddress };
+    for (const headers of [{}, lies]) {
+      expect(await whoAsks(url, { ca: tls.authority, headers })).toMatchObject({ ...who, scheme: "https" });
+      expect(await whoAsks(site.url(80), { headers })).toMatchObject({ ...who, scheme: "http" });
+    }
+    expect((await ask(`${url}/static/page.css`, { ca: tls.authority })).text).toBe("a{}");
+    expect((await ask(`${site.url(80)}/socket.io/?EIO=4&transport=polling`)).status).toBe(403);
   });
 
   test("a certificate that is missing is named", async (context) => {
