@@ -3,6 +3,7 @@
  * reconnect.
  */
 
+import { inspect } from "node:util";
 import { expect } from "vitest";
 import { Crowd } from "../cluster/crowd.ts";
 import type { Child } from "../harness/child.ts";
@@ -30,9 +31,17 @@ export async function beginLoad(owner: Owner, url: string, options: LoadOptions 
 
 export class Load {
   readonly crowd: Crowd;
+  /** Why clients lost their connections, for whoever looks at a failure. */
+  readonly #drops: { readonly number: number; readonly atMs: number; readonly why: string }[] = [];
 
   constructor(crowd: Crowd) {
     this.crowd = crowd;
+    for (const { number, socket } of crowd.members) {
+      socket.on("disconnect", (reason, details) => {
+        const why = `${reason} ${details === undefined || details === null ? "" : inspect(details, { depth: 1 })}`;
+        this.#drops.push({ number, atMs: performance.now(), why });
+      });
+    }
   }
 
   /** Waits until so many more messages have been taken. */
@@ -55,8 +64,22 @@ export class Load {
     await this.goesOn(200);
     await this.crowd.allConnected();
     const reconnects = this.crowd.reconnectsSince(since).map((moments) => moments.length);
-    expect(Math.max(...reconnects)).toBeLessThanOrEqual(reconnectsMax);
+    expect(Math.max(...reconnects), this.#storyOf(reconnects, since)).toBeLessThanOrEqual(reconnectsMax);
     return reconnects.filter((count) => count > 0).length;
+  }
+
+  /** What became of the clients that connected most often. */
+  #storyOf(reconnects: readonly number[], since: number): string {
+    const most = Math.max(...reconnects);
+    const worst = this.crowd.members.filter((_member, index) => reconnects[index] === most).slice(0, 5);
+    return worst
+      .map(({ number, connectedAt }) => {
+        const drops = this.#drops.filter((drop) => drop.number === number && drop.atMs > since);
+        const connects = connectedAt.filter((at) => at > since).map((at) => Math.round(at - since));
+        const told = drops.map(({ atMs, why }) => `${Math.round(atMs - since)} ms ${why}`);
+        return `client ${number}: connected at ${connects.join(", ")} ms; lost at ${told.join("; ")}`;
+      })
+      .join("\n");
   }
 
   /** Ends the talk, waits for all that has to come, and expects that nothing was lost or came twice. */
