@@ -1,6 +1,7 @@
 /** Clients through the topologies of `nginx/`, as shipped, in front of shipped nodes. */
 
 import { describe, expect, test } from "vitest";
+import type { Crowd } from "../cluster/crowd.ts";
 import { newerNginx } from "./newer-nginx.ts";
 import { layNginx } from "./nginx-site.ts";
 import { expectPassage } from "./passage.ts";
@@ -17,10 +18,10 @@ describe.skipIf(whyNoSite !== undefined)("nginx", () => {
     await site.startNodes(slotA);
     await startSecondStack(site);
     const inTheClear = await nginx.start("single-stack");
-    await expectPassage(context, site.url());
+    expectSpread(await expectPassage(context, site.url()));
     await nginx.stop(inTheClear);
     await nginx.start("second-stack-tls");
-    await expectPassage(context, `https://${site.address}`, { ca: nginx.authority });
+    expectSpread(await expectPassage(context, `https://${site.address}`, { ca: nginx.authority }));
   });
 
   test("clients of every transport get through to several machines", async (context) => {
@@ -37,7 +38,7 @@ describe.skipIf(whyNoSite !== undefined)("nginx", () => {
       ),
     );
     await nginx.start("several-machines");
-    await expectPassage(context, `https://${site.address}`, { ca: nginx.authority });
+    expectSpread(await expectPassage(context, `https://${site.address}`, { ca: nginx.authority }));
     expect(nginx.accessLog).toMatch(/"10\.0\.0\.10:8000/);
   });
 
@@ -47,9 +48,16 @@ describe.skipIf(whyNoSite !== undefined)("nginx", () => {
     const nginx = await layNginx(context, site, newer);
     await site.startNodes(slotA);
     await nginx.start("second-stack-tls-sticky-route");
-    await expectPassage(context, `https://${site.address}`, { ca: nginx.authority });
+    expectSpread(await expectPassage(context, `https://${site.address}`, { ca: nginx.authority }));
   });
 });
+
+/** Those that poll stay on every node: where a node's sessions are not routed to it, none of them does. */
+function expectSpread(crowd: Crowd): void {
+  const polling = crowd.members.filter(({ socket }) => socket.io.engine.transport.name === "polling");
+  const nodes = new Set(polling.map(({ socket }) => socket.io.engine.id.slice(0, 3)));
+  expect([...nodes].toSorted()).toEqual(slotA);
+}
 
 async function startSecondStack(site: Site, address = "127.0.0.1"): Promise<void> {
   const child = site.start({
