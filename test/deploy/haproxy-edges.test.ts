@@ -13,6 +13,7 @@ import type { Owner } from "../harness/owner.ts";
 import { until } from "../harness/until.ts";
 import { haproxySees } from "./haproxy-runtime.ts";
 import { expectPassage } from "./passage.ts";
+import { startSecondStack, whoAsks } from "./second-stack.ts";
 import { openSite, requireProgram, type Site, whyNoSite } from "./site.ts";
 
 describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
@@ -29,6 +30,22 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
     ]);
     const sentOn = await fetch(site.url(80), { redirect: "manual" });
     expect([sentOn.status, sentOn.headers.get("location")]).toEqual([308, `${url}/`]);
+  });
+
+  test("a second stack beside the nodes sees whose request it is, over TLS and without", async (context) => {
+    const { site, authority } = await openTlsSite(context, "website-from-second-stack");
+    await startSecondStack(site);
+    const url = `https://${site.address}`;
+    const seen = { client: site.clientAddress, scheme: "https", host: site.address, path: "/who" };
+    expect(await whoAsks(url, { ca: authority.toString() })).toMatchObject(seen);
+    expect(await whoAsks(url, { ca: authority.toString(), headers: lies })).toMatchObject(seen);
+    // The other edge takes requests at a port of its own.
+    await site.startHaproxy(["base", "edge-http", "nodes", "website-from-second-stack"], {
+      environment: { HTTP_PORT: "8080", INTERNAL_PORT: "8405", RUNTIME_SOCKET: `${site.haproxySocket}2` },
+      readyPort: 8080,
+    });
+    const plain = { ...seen, scheme: "http", host: `${site.address}:8080` };
+    expect(await whoAsks(site.url(8080), { headers: lies })).toMatchObject(plain);
   });
 
   test("TLS before 1.2 is refused", async (context) => {
@@ -136,19 +153,31 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
   });
 });
 
+/** What a client may say of itself; none of it is to be believed. */
+const lies = {
+  "x-forwarded-for": "192.0.2.66",
+  "x-forwarded-proto": "gopher",
+  "x-forwarded-host": "evil.example",
+  "x-real-ip": "192.0.2.67",
+  forwarded: "for=192.0.2.68;proto=gopher;host=evil.example",
+};
+
 function newFolder(owner: Owner): string {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-haproxy-"));
   owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-async function openTlsSite(owner: Owner): Promise<{ site: Site; authority: Buffer }> {
+async function openTlsSite(
+  owner: Owner,
+  website = "website-from-nodes",
+): Promise<{ site: Site; authority: Buffer }> {
   const site = await openSite(owner);
   const { keyFile, certificateFile } = await makeCertificate(owner, site.address);
   const file = join(site.folder, "site.pem");
   writeFileSync(file, Buffer.concat([readFileSync(certificateFile), readFileSync(keyFile)]), { mode: 0o600 });
   await site.startNodes(["a00", "a01", "a02"]);
-  await site.startHaproxy(["base", "edge-tls", "nodes", "website-from-nodes"], {
+  await site.startHaproxy(["base", "edge-tls", "nodes", website], {
     environment: { TLS_CERTIFICATE: file },
     readyPort: 443,
   });

@@ -6,6 +6,7 @@ import type { Child } from "../harness/child.ts";
 import { haproxySees } from "./haproxy-runtime.ts";
 import { expectPassage } from "./passage.ts";
 import { beginLoad, drain } from "./roll-under-load.ts";
+import { startSecondStack, type Who, whoAsks } from "./second-stack.ts";
 import { type NodeName, openSite, type Site, whyNoSite } from "./site.ts";
 
 const parts = ["base", "edge-http", "nodes-on-several-machines", "website-on-several-machines"];
@@ -15,6 +16,17 @@ describe.skipIf(whyNoSite !== undefined)("HAProxy before several machines", () =
     const site = await openSite(context);
     await startMachines(site, ["a00", "a01", "a02"]);
     await expectPassage(context, site.url());
+    // The second stack takes turns, and sees whose request it is.
+    const instances = ["one", "two", "three"] as const;
+    for (const [index, INSTANCE] of instances.entries()) {
+      await startSecondStack(site, { INSTANCE, HOST: machines[index] ?? "" });
+    }
+    await haproxySees(site.haproxySocket, instances, "UP", "website");
+    const answers: Who[] = [];
+    for (let count = 0; count < 6; count += 1) answers.push(await whoAsks(site.url()));
+    const counts = instances.map((name) => answers.filter(({ instance }) => instance === name).length);
+    expect(counts).toEqual([2, 2, 2]);
+    expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([site.clientAddress]));
   });
 
   test("G1 G2 a node is killed, all are rolled, and HAProxy is started again", async (context) => {

@@ -12,16 +12,17 @@ export async function askHaproxy(socketPath: string, command: string): Promise<s
   return await text(socket);
 }
 
-/** The state of each server of the nodes, such as `UP`, `DOWN`, `NOLB`, by name. */
-export async function statesOf(socketPath: string): Promise<ReadonlyMap<string, string>> {
+/** The state of each server of a backend, such as `UP`, `DOWN`, `NOLB`, by name. */
+export async function statesOf(
+  socketPath: string,
+  backend = "socketio",
+): Promise<ReadonlyMap<string, string>> {
   const [head = "", ...rows] = (await askHaproxy(socketPath, "show stat")).trim().split("\n");
   const columns = head.replace(/^# /, "").split(",");
   const cells = rows.map((row) => row.split(","));
   const of = (row: readonly string[], name: string) => row[columns.indexOf(name)] ?? "";
   return new Map(
-    cells
-      .filter((row) => of(row, "pxname") === "socketio")
-      .map((row) => [of(row, "svname"), of(row, "status")]),
+    cells.filter((row) => of(row, "pxname") === backend).map((row) => [of(row, "svname"), of(row, "status")]),
   );
 }
 
@@ -30,11 +31,12 @@ export async function haproxySees(
   socketPath: string,
   names: readonly string[],
   state: "UP" | "DOWN" | "NOLB",
+  backend = "socketio",
 ): Promise<void> {
   let states: ReadonlyMap<string, string> = new Map();
   await until(
     async () => {
-      states = await statesOf(socketPath);
+      states = await statesOf(socketPath, backend);
       return names.every((name) => states.get(name)?.startsWith(state));
     },
     {
