@@ -38,7 +38,7 @@ export class Load {
     this.crowd = crowd;
     for (const { number, socket } of crowd.members) {
       socket.on("disconnect", (reason, details) => {
-        const why = `${reason} ${details === undefined || details === null ? "" : inspect(details, { depth: 1 })}`;
+        const why = `${reason} ${inspect(details ?? "", { depth: 1 })}`;
         this.#drops.push({ number, atMs: performance.now(), why });
       });
     }

@@ -154,7 +154,7 @@ export class Site {
 
 /** The path of one of Debian's programs, or of the one that `HOLDFAST_TEST_HAPROXY` and its like name. */
 export function requireProgram(name: string): string {
-  const program = process.env[`HOLDFAST_TEST_${name.toUpperCase()}`] ?? systemProgram(name);
+  const program = process.env[`HOLDFAST_TEST_${name.toUpperCase()}`] || systemProgram(name);
   if (program === undefined) throw new Error(`${name} is not on this machine; npm test installs it as root`);
   return program;
 }
