@@ -51,6 +51,8 @@ export function replyTo(client: number, id: number): string {
  */
 export type ClientPart = {
   readonly client: number;
+  /** Counts from 1; one that is missing makes the run invalid. */
+  readonly part: number;
   readonly rooms: readonly string[];
   readonly transport: string;
   /** Names that `arrivals` counts through. They grow from part to part. */

@@ -10,7 +10,9 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-/** The path and version of a k6 that is there already: on the PATH, or built before. Undefined without one. */
+/**
+ * The path and version of a k6 that is there already: on the PATH, or built before. Undefined without one.
+ */
 export async function findK6(): Promise<K6 | undefined> {
   const onPath = (process.env["PATH"] ?? "").split(delimiter).map((place) => join(place, "k6"));
   for (const path of [...onPath, cachedPath()]) {

@@ -3,7 +3,7 @@
 import type { ClientPart, Moment } from "../contract.ts";
 
 export class Notebook {
-  readonly #about: Pick<ClientPart, "client" | "rooms" | "transport">;
+  readonly #about: About;
   readonly #publishers: string[] = [];
   readonly #places = new Map<string, number>();
   #arrivals: number[] = [];
@@ -12,8 +12,9 @@ export class Notebook {
   #moments: Moment[] = [];
   #end: ClientPart["end"];
   #hasArrived = false;
+  #part = 0;
 
-  constructor(about: Pick<ClientPart, "client" | "rooms" | "transport">) {
+  constructor(about: About) {
     this.#about = about;
   }
 
@@ -61,7 +62,18 @@ export class Notebook {
     if (isEmpty && this.#end === undefined) return undefined;
     [this.#arrivals, this.#emits, this.#answers, this.#moments] = [[], [], [], []];
     const end = this.#end === undefined ? {} : { end: this.#end };
-    const part: ClientPart = { ...this.#about, publishers: this.#publishers, ...rows, ...end };
+    this.#part += 1;
+    const part: ClientPart = {
+      ...this.#about,
+      part: this.#part,
+      publishers: this.#publishers,
+      ...rows,
+      ...end,
+    };
     return JSON.stringify(part);
   }
 }
+
+// --- types ---
+
+type About = Pick<ClientPart, "client" | "rooms" | "transport">;

@@ -100,6 +100,7 @@ Object.assign(globalThis, {
   XMLHttpRequest: PollingRequest,
   // Whole milliseconds, which is what k6's clock gives.
   performance: { now: () => Date.now() - startedAt },
+  queueMicrotask: (action: () => void) => void Promise.resolve().then(action),
   ...timers,
 });
 

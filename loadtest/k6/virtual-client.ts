@@ -127,7 +127,15 @@ export class VirtualClient {
 
   #send(): void {
     const part = this.#notebook.take();
-    if (part !== undefined) void http.asyncRequest("POST", `${this.#plan.ledger}/clients`, part);
+    if (part !== undefined) void this.#deliver(part);
+  }
+
+  /** Again and again, because a part that is missing makes the run invalid. */
+  async #deliver(part: string): Promise<void> {
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      const response = await http.asyncRequest("POST", `${this.#plan.ledger}/clients`, part);
+      if (response.status === 200) return;
+    }
   }
 
   #at(momentMs: number, action: () => void): void {
@@ -147,6 +155,7 @@ const transportsOf = {
   upgrade: ["polling", "websocket"],
   websocket: ["websocket"],
 } as const;
+const attemptsMax = 5;
 const reportEveryMs = 4_000;
 const quietMs = 3_000;
 

@@ -44,8 +44,10 @@ export class Speaker {
     this.#ledger.write(["try", publisher, sequence, room, intendedAt, now()]);
     try {
       const place = await this.#publish(room, [publisher, sequence, room, padding]);
-      const receipt = place === undefined ? [] : ([place] as const);
-      this.#ledger.write(["ok", publisher, sequence, now(), ...receipt]);
+      const at = now();
+      this.#ledger.write(
+        place === undefined ? ["ok", publisher, sequence, at] : ["ok", publisher, sequence, at, place],
+      );
     } catch (error) {
       this.#ledger.write(["no", publisher, sequence, String(error)]);
       throw error;

@@ -1,0 +1,77 @@
+/**
+ * `npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seed S] [--store
+ * sqlite|redis]`
+ *
+ * Exit code 0: Holdfast kept its guarantees. 1: it broke one. 2: the run proves nothing.
+ */
+
+import { whyNoSite } from "../test/deploy/site.ts";
+import { Scope } from "../test/harness/owner.ts";
+import { readCommand, UsageError } from "./command-line.ts";
+import type { Kind } from "./contract.ts";
+import { provideK6 } from "./k6/binary.ts";
+import { holds } from "./ledger/verdict.ts";
+import { outcomeOf, writeReport } from "./report/write.ts";
+import { ProgressLine } from "./progress-line.ts";
+import { type RunResult, runOnce } from "./run.ts";
+
+const command = readCommandOrExit();
+if (whyNoSite !== undefined) fail(`The load test needs a machine to load: ${whyNoSite}`);
+const line = new ProgressLine();
+const k6 = await provideK6((text) => line.tell(text)).catch((error: unknown) => fail(String(error)));
+
+const interruption = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (interruption.signal.aborted) process.exit(2);
+    line.print("interrupted: writing what is known, ending what was started");
+    interruption.abort();
+  });
+}
+
+const startedAt = new Date();
+const results: RunResult[] = [];
+for (const kind of ["holdfast", ...command.controls] as readonly Kind[]) {
+  if (interruption.signal.aborted) break;
+  results.push(await runKind(kind));
+}
+const outcome = outcomeOf(results);
+const files = writeReport({ command, results, startedAt, k6Version: k6.version, outcome });
+line.end();
+for (const text of [outcome.sentence, ...outcome.objections, ...files.map((file) => `written: ${file}`)])
+  console.log(text);
+process.exit(outcome.exitCode);
+
+async function runKind(kind: Kind): Promise<RunResult> {
+  const scope = new Scope();
+  const { scenario, clients, rate, seed, store } = command;
+  try {
+    const result = await runOnce(scope, {
+      ...{ scenario, kind, clients, rate, seed, store },
+      k6Path: k6.path,
+      signal: interruption.signal,
+      tell: (text) => line.tell(`${scenario.name}, ${kind}: ${text}`),
+    });
+    if (result.failure !== undefined) await scope.show();
+    const { verdict } = result.judgement ?? {};
+    if (kind === "holdfast" && verdict !== undefined && !holds(verdict))
+      line.print(verdict.examples.join("\n"));
+    return result;
+  } finally {
+    await scope.end();
+  }
+}
+
+function readCommandOrExit(): ReturnType<typeof readCommand> {
+  try {
+    return readCommand(process.argv.slice(2));
+  } catch (error) {
+    if (error instanceof UsageError) fail(error.message);
+    throw error;
+  }
+}
+
+function fail(reason: string): never {
+  console.error(reason);
+  process.exit(2);
+}

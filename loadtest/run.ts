@@ -1,0 +1,225 @@
+/** One run: a scenario, with servers of one kind, from an empty machine to the ledger's judgement. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { type NodeName, openSite } from "../test/deploy/site.ts";
+import { type Child, programPath, startChild } from "../test/harness/child.ts";
+import type { Owner } from "../test/harness/owner.ts";
+import { until } from "../test/harness/until.ts";
+import type { Kind, Plan } from "./contract.ts";
+import { Fleet, type StoreKind, wholeRunMs } from "./fleet.ts";
+import { bundleScript } from "./k6/bundle.ts";
+import type { Judgement, Progress } from "./ledger/ledger-program.ts";
+import { Links } from "./links.ts";
+import type { Scenario, Stage } from "./scenarios/scenario.ts";
+import { seeded } from "./seeded.ts";
+
+/** Runs it; whatever it started ends with its owner. Where `signal` is aborted, what is known is judged. */
+export async function runOnce(owner: Owner, options: RunOptions): Promise<RunResult> {
+  const run = new Run(owner, options);
+  let interrupted = false;
+  let failure: string | undefined;
+  try {
+    await Promise.race([run.perform(), aborted(options.signal)]);
+  } catch (error) {
+    interrupted = options.signal.aborted;
+    if (!interrupted) failure = error instanceof Error ? error.message : String(error);
+  }
+  return await run.judge({ interrupted, failure });
+}
+
+class Run {
+  readonly #owner: Owner;
+  readonly #options: RunOptions;
+  #ledger: Child | undefined;
+  #fleet: Fleet | undefined;
+  #k6: Child | undefined;
+  #plan: Plan | undefined;
+
+  constructor(owner: Owner, options: RunOptions) {
+    this.#owner = owner;
+    this.#options = options;
+  }
+
+  async perform(): Promise<void> {
+    const { scenario, kind, clients, rate, store, seed, tell } = this.#options;
+    tell("starting servers");
+    const site = await openSite(this.#owner);
+    const port = await this.#startLedger(["127.0.0.1", site.clientAddress]);
+    const ledger = `http://${site.clientAddress}:${port}`;
+    const fleet = new Fleet(site, { kind, store, ledger, clients, roomSize, rate });
+    this.#fleet = fleet;
+    await fleet.prepare();
+    await fleet.start(first);
+    const links = scenario.links === true ? await Links.open(this.#owner, site.address, 80) : Links.none();
+    const plan: Plan = {
+      kind,
+      urls: [links.url ?? site.url()],
+      ledger: `http://127.0.0.1:${port}`,
+      clients,
+      seed,
+      roomSize,
+      connectMs: clients * connectMsEach,
+      talkFromMs: clients * connectMsEach + restMs,
+      talkUntilMs: clients * connectMsEach + restMs + scenario.talkMs,
+      emitEveryMs,
+      settleMs,
+    };
+    this.#plan = plan;
+    tell("starting clients");
+    await this.#startK6(plan);
+    const { startedAt = 0 } = await this.#progress((progress) => progress.startedAt !== undefined, 120_000);
+    const talkFrom = startedAt + plan.talkFromMs;
+    const talkUntil = startedAt + plan.talkUntilMs;
+    const watch = this.#watch(startedAt, plan);
+    try {
+      await fleet.talk(first, talkFrom, talkUntil);
+      await scenario.act(this.#stage(fleet, links, { talkFrom, talkUntil, seed }));
+      if (Date.now() > talkUntil) throw new Error("what was to be done took longer than there was load");
+      const exit = await this.#k6?.exited(talkUntil - Date.now() + settleMs + 45_000);
+      if (exit?.code !== 0) throw new Error(`k6 ended with ${exit?.code}: ${this.#k6?.stderr.slice(-500)}`);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  /** Asks the ledger, also when something went wrong: what it has seen is evidence. */
+  async judge(how: {
+    readonly interrupted: boolean;
+    readonly failure: string | undefined;
+  }): Promise<RunResult> {
+    const { scenario, kind, clients } = this.#options;
+    const talks = this.#fleet?.talks ?? [];
+    const { lateAfterMs, testedShareMin } = scenario;
+    const judgement = await this.#ledger
+      ?.ask<Judgement>("judge", { clients, talks, lateAfterMs, testedShareMin }, 60_000)
+      .catch((error: unknown) => {
+        console.error(error);
+        return undefined;
+      });
+    const k6Output = this.#k6 === undefined ? "" : `${this.#k6.stdout}${this.#k6.stderr}`.slice(-4_000);
+    const complaints = this.#fleet?.complaints() ?? [];
+    return { ...how, kind, plan: this.#plan, judgement, k6Output, complaints };
+  }
+
+  async #startLedger(addresses: readonly string[]): Promise<number> {
+    this.#ledger = startChild(this.#owner, {
+      program: programPath("./ledger/ledger-program.ts", import.meta.url),
+      name: "ledger",
+      args: [JSON.stringify(addresses)],
+      deadlineMs: wholeRunMs,
+    });
+    return (await this.#ledger.event<{ port: number }>("ready")).port;
+  }
+
+  async #startK6(plan: Plan): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), "holdfast-loadtest-"));
+    this.#owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const script = join(folder, "client.js");
+    await bundleScript(script);
+    const quiet = [
+      "--quiet",
+      "--no-usage-report",
+      "--summary-mode=disabled",
+      "--no-color",
+      "--no-thresholds",
+    ];
+    this.#k6 = startChild(this.#owner, {
+      program: this.#options.k6Path,
+      native: true,
+      name: "k6",
+      args: ["run", ...quiet, script],
+      environment: { PLAN: JSON.stringify(plan) },
+      deadlineMs: wholeRunMs,
+    });
+  }
+
+  #stage(
+    fleet: Fleet,
+    links: Links,
+    { talkFrom, talkUntil, seed }: { talkFrom: number; talkUntil: number; seed: number },
+  ): Stage {
+    return {
+      fleet,
+      links,
+      first,
+      talkMs: talkUntil - talkFrom,
+      at: async (momentMs) => void (await pause(Math.max(0, talkFrom + momentMs - Date.now()))),
+      talk: async (names, fromMs) => await fleet.talk(names, talkFrom + fromMs, talkUntil),
+      note: async (text, killed = []) => {
+        this.#options.tell(text);
+        await this.#ledger?.ask("note", { at: Date.now(), text, killed });
+      },
+      chance: seeded(seed),
+    };
+  }
+
+  #watch(startedAt: number, plan: Plan): NodeJS.Timeout {
+    const wholeSeconds = Math.round(plan.talkUntilMs / 1_000);
+    return setInterval(() => {
+      void this.#ledger?.ask<Progress>("progress").then(
+        ({ connected, deliveries, handled }) => {
+          const seconds = Math.round((Date.now() - startedAt) / 1_000);
+          const what = `${connected} connected, ${deliveries} delivered, ${handled} handled`;
+          this.#options.tell(`${seconds} s of ${wholeSeconds}: ${what}`);
+        },
+        // It has ended with the run.
+        () => undefined,
+      );
+    }, 1_000);
+  }
+
+  async #progress(isMeant: (progress: Progress) => boolean, deadlineMs: number): Promise<Progress> {
+    return await until(
+      async () => {
+        if (this.#k6?.running === false) throw new Error(`k6 has ended: ${this.#k6.report()}`);
+        const progress = await this.#ledger?.ask<Progress>("progress");
+        return progress !== undefined && isMeant(progress) ? progress : undefined;
+      },
+      { what: "the clients to start", deadlineMs },
+    );
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const stop = () => reject(new Error("interrupted"));
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
+const first: readonly NodeName[] = ["a00", "a01", "a02"];
+const roomSize = 10;
+/** 40 a second. */
+const connectMsEach = 25;
+const restMs = 3_000;
+const emitEveryMs = 4_000;
+const settleMs = 30_000;
+
+// --- types ---
+
+export type RunOptions = {
+  readonly scenario: Scenario;
+  readonly kind: Kind;
+  readonly store: StoreKind;
+  readonly clients: number;
+  readonly rate: number;
+  readonly seed: number;
+  readonly k6Path: string;
+  readonly signal: AbortSignal;
+  /** One line for whoever waits. */
+  readonly tell: (text: string) => void;
+};
+
+export type RunResult = {
+  readonly kind: Kind;
+  readonly interrupted: boolean;
+  readonly failure: string | undefined;
+  readonly plan: Plan | undefined;
+  readonly judgement: Judgement | undefined;
+  readonly k6Output: string;
+  readonly complaints: readonly string[];
+};
