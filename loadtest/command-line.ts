@@ -41,7 +41,7 @@ function parse(args: readonly string[]) {
       options: { control: { ...text, multiple: true }, clients: text, rate: text, seed: text, store: text },
     });
   } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : error}\n${usage()}`);
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
   }
 }
 

@@ -11,7 +11,8 @@ import { readCommand, UsageError } from "./command-line.ts";
 import type { Kind } from "./contract.ts";
 import { provideK6 } from "./k6/binary.ts";
 import { holds } from "./ledger/verdict.ts";
-import { outcomeOf, writeReport } from "./report/write.ts";
+import { outcomeOf } from "./report/outcome.ts";
+import { writeReport } from "./report/write.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { type RunResult, runOnce } from "./run.ts";
 
@@ -35,7 +36,7 @@ for (const kind of ["holdfast", ...command.controls] as readonly Kind[]) {
   if (interruption.signal.aborted) break;
   results.push(await runKind(kind));
 }
-const outcome = outcomeOf(results);
+const outcome = outcomeOf(results, command.scenario.title);
 const files = writeReport({ command, results, startedAt, k6Version: k6.version, outcome });
 line.end();
 for (const text of [outcome.sentence, ...outcome.objections, ...files.map((file) => `written: ${file}`)])
@@ -47,7 +48,12 @@ async function runKind(kind: Kind): Promise<RunResult> {
   const { scenario, clients, rate, seed, store } = command;
   try {
     const result = await runOnce(scope, {
-      ...{ scenario, kind, clients, rate, seed, store },
+      scenario,
+      kind,
+      clients,
+      rate,
+      seed,
+      store,
       k6Path: k6.path,
       signal: interruption.signal,
       tell: (text) => line.tell(`${scenario.name}, ${kind}: ${text}`),

@@ -146,7 +146,7 @@ class Run {
       links,
       first,
       talkMs: talkUntil - talkFrom,
-      at: async (momentMs) => void (await pause(Math.max(0, talkFrom + momentMs - Date.now()))),
+      at: (momentMs) => pause(Math.max(0, talkFrom + momentMs - Date.now())),
       talk: async (names, fromMs) => await fleet.talk(names, talkFrom + fromMs, talkUntil),
       note: async (text, killed = []) => {
         this.#options.tell(text);

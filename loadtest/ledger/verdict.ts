@@ -74,6 +74,7 @@ function judgeArrivals(
       if (isReported(story, entry)) direction.reported += 1;
       else {
         direction.lost += 1;
+        direction.lostAt.push(entry.calledAt);
         examples.add("lost", `${who}: ${entry.key} of ${room}, published at ${Math.round(entry.calledAt)}`);
       }
     }
@@ -110,6 +111,7 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
     const [first, ...again] = runs.get(id) ?? [];
     if (first === undefined) {
       direction.lost += 1;
+      direction.lostAt.push(intendedAt);
       examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, was never handled`);
     } else {
       for (const [index, run] of again.entries()) {
@@ -174,6 +176,7 @@ class Direction {
   madeUp = 0;
   reported = 0;
   reruns = 0;
+  readonly lostAt: number[] = [];
   #late = 0;
   readonly #latencies = new Histogram();
   readonly #lateAfterMs: number;
@@ -193,7 +196,7 @@ class Direction {
   result(): DirectionVerdict {
     const { owed, lost, duplicated, reordered, unanswered, wrong, madeUp, reported, reruns } = this;
     const counts = { owed, lost, duplicated, reordered, unanswered, wrong, madeUp, reported, reruns };
-    return { ...counts, late: this.#late, latencyMs: this.#latencies.summary() };
+    return { ...counts, late: this.#late, lostAt: this.lostAt, latencyMs: this.#latencies.summary() };
   }
 }
 
@@ -245,6 +248,8 @@ export type DirectionVerdict = {
   readonly reported: number;
   /** Handled again under the same key, because a process was killed before it had recorded the outcome. */
   readonly reruns: number;
+  /** When each of the lost ones was published, or due. */
+  readonly lostAt: readonly number[];
   readonly latencyMs: Percentiles;
 };
 

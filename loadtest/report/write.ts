@@ -1,84 +1,58 @@
-/** The outcome in one sentence, and the files that show it. */
+/** Writes the report: the page, and beside it what it was made of. */
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../command-line.ts";
-import { faultNames, holds, type Verdict } from "../ledger/verdict.ts";
 import type { RunResult } from "../run.ts";
+import type { Outcome } from "./outcome.ts";
+import { pageOf } from "./page.ts";
+import type { Report } from "./report.ts";
 
-export function outcomeOf(results: readonly RunResult[]): Outcome {
-  const [holdfast] = results;
-  const objections = results.flatMap((result) =>
-    objectionsOf(result).map((text) => `${result.kind}: ${text}`),
-  );
-  if (results.some(({ interrupted }) => interrupted))
-    return { exitCode: 2, word: "interrupted", sentence: "interrupted: no verdict.", objections };
-  const verdict = holdfast?.judgement?.verdict;
-  if (verdict === undefined)
-    return { exitCode: 2, word: "invalid", sentence: "invalid: nothing was judged.", objections };
-  const broken = isBroken(verdict);
-  if (broken || (!holds(verdict) && objections.length === 0)) {
-    return { exitCode: 1, word: "broken", sentence: `broken: Holdfast ${countsOf(verdict)}.`, objections };
-  }
-  if (objections.length > 0)
-    return { exitCode: 2, word: "invalid", sentence: "invalid: the run proves nothing.", objections };
-  return { exitCode: 0, word: "holds", sentence: `holds: Holdfast ${countsOf(verdict)}.`, objections };
-}
-
-/** Faults for which no slow machine is an excuse. */
-function isBroken({ toClients, toServers }: Verdict): boolean {
-  return [toClients, toServers].some(
-    ({ lost, duplicated, reordered, wrong, madeUp }) => lost + duplicated + reordered + wrong + madeUp > 0,
-  );
-}
-
-function objectionsOf({ judgement, failure }: RunResult): readonly string[] {
-  return [...(failure === undefined ? [] : [failure]), ...(judgement?.objections ?? [])];
-}
-
-export function countsOf({ toClients, toServers }: Verdict): string {
-  const total = (name: (typeof faultNames)[number]) => toClients[name] + toServers[name];
-  return `${total("lost")} lost, ${total("duplicated")} duplicated, ${total("reordered")} reordered of ${
-    toClients.owed + toServers.owed
-  }`;
-}
-
+/** Returns the names of the files, as seen from the working directory. */
 export function writeReport(input: ReportInput): readonly string[] {
   const { command, results, startedAt, k6Version, outcome } = input;
-  const folder = fileURLToPath(new URL("../results", import.meta.url));
   mkdirSync(folder, { recursive: true });
   const stamp = startedAt.toISOString().replaceAll(/[:T]/g, "-").slice(0, 19);
-  const report = {
+  const { scenario, text, seed, clients, rate, store } = command;
+  const report: Report = {
     outcome,
-    scenario: command.scenario.name,
-    title: command.scenario.title,
-    command: command.text,
-    seed: command.seed,
-    clients: command.clients,
-    rate: command.rate,
-    store: command.store,
+    scenario: scenario.name,
+    title: scenario.title,
+    command: text,
+    seed,
+    clients,
+    rate,
+    store,
     startedAt: startedAt.toISOString(),
     commit: commit(),
-    versions: { node: process.version, k6: k6Version },
+    versions: { "socket.io": versionOf("socket.io"), Node: process.version.slice(1), k6: k6Version },
     machine: machine(),
+    lateAfterMs: scenario.lateAfterMs,
     results,
   };
-  const path = join(folder, `${command.scenario.name}-${stamp}`);
+  const path = join(folder, `${scenario.name}-${stamp}`);
   writeFileSync(`${path}.json`, `${JSON.stringify(report)}\n`);
-  return [relative(process.cwd(), `${path}.json`)];
+  writeFileSync(`${path}.html`, pageOf(report));
+  return [`${path}.html`, `${path}.json`].map((file) => relative(process.cwd(), file));
 }
 
 function commit(): string {
   const git = (...args: string[]) =>
     execFileSync("git", args, { encoding: "utf8", cwd: import.meta.dirname }).trim();
   try {
-    return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain") === "" ? "" : " with changes"}`;
+    const isClean = git("status", "--porcelain") === "";
+    return `${git("rev-parse", "--short", "HEAD")}${isClean ? "" : ", with changes"}`;
   } catch {
     return "unknown";
   }
+}
+
+function versionOf(name: string): string {
+  const path = fileURLToPath(new URL(`../../node_modules/${name}/package.json`, import.meta.url));
+  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
 }
 
 function machine(): string {
@@ -87,14 +61,17 @@ function machine(): string {
   return `${cpus().length} cores (${cpu?.model.trim()}), ${memory}, Linux ${release()}`;
 }
 
-// --- types ---
+const folder = fileURLToPath(new URL("../results", import.meta.url));
 
-export type Outcome = {
-  readonly exitCode: 0 | 1 | 2;
-  readonly word: "holds" | "broken" | "invalid" | "interrupted";
-  readonly sentence: string;
-  readonly objections: readonly string[];
-};
+/** A page is made again from its JSON with `node loadtest/report/write.ts FILE.json`. */
+if (import.meta.main) {
+  for (const file of process.argv.slice(2)) {
+    const report = JSON.parse(readFileSync(file, "utf8")) as Report;
+    writeFileSync(file.replace(/json$/, "html"), pageOf(report));
+  }
+}
+
+// --- types ---
 
 export type ReportInput = {
   readonly command: Command;

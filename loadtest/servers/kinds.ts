@@ -89,7 +89,7 @@ async function makeStock(
     io,
     isDurable: false,
     publish: async (room, entry) => void io.to(room).emit("entry", ...entry),
-    close: async () => void (await io.close()),
+    close: () => io.close(),
   };
 }
 
