@@ -16,7 +16,7 @@ export function readCommand(args: readonly string[]): Command {
   const unknown = controls.find((control) => !(controlKinds as readonly string[]).includes(control));
   if (unknown !== undefined)
     throw new UsageError(`--control is ${controlKinds.join(", ")} or none, not ${unknown}`);
-  const store = values.store ?? "sqlite";
+  const store = values.store ?? scenario.store ?? "sqlite";
   if (store !== "sqlite" && store !== "redis")
     throw new UsageError(`--store is sqlite or redis, not ${store}`);
   return {

@@ -15,6 +15,7 @@ export class Fleet {
   readonly #nodes = new Map<NodeName, Child>();
   readonly #talking = new Map<NodeName, Mutable<Talk>>();
   #redis: Child | undefined;
+  #proxy: Child | undefined;
 
   constructor(site: Site, options: FleetOptions) {
     this.site = site;
@@ -24,16 +25,40 @@ export class Fleet {
   /** Starts what the servers need besides themselves. */
   async prepare(): Promise<void> {
     const { kind, store } = this.#options;
-    if (kind !== "holdfast" || store === "redis") {
-      const settings = `--bind 127.0.0.1 --port ${redisPort} --dir ${this.site.folder} --appendonly yes --save`;
-      const args = [...settings.split(" "), ""];
-      this.#redis = this.site.startSystem("redis-server", args, {}, wholeRunMs);
-      await this.#redis.line(/Ready to accept connections/, 20_000);
-    }
+    if (kind !== "holdfast" || store === "redis") await this.startRedis();
+    await this.startProxy();
+  }
+
+  async startProxy(): Promise<void> {
     const parts = ["base", "edge-http", "nodes", "website-from-nodes"];
     // All clients come from one address here.
     const environment = { HANDSHAKES_PER_10S: "1000000" };
-    await this.site.startHaproxy(parts, { environment, deadlineMs: wholeRunMs });
+    this.#proxy = await this.site.startHaproxy(parts, { environment, deadlineMs: wholeRunMs });
+  }
+
+  reloadProxy(): void {
+    this.#proxy?.signal("SIGUSR2");
+  }
+
+  /** With its worker: a master that is killed leaves it behind, and it would go on. */
+  async killProxy(): Promise<void> {
+    await this.site.run(
+      "/bin/sh",
+      "-c",
+      `pkill -KILL -P ${this.#proxy?.pid}; kill -KILL ${this.#proxy?.pid}`,
+    );
+    await this.#proxy?.exited();
+  }
+
+  async startRedis(): Promise<void> {
+    const settings = `--bind 127.0.0.1 --port ${redisPort} --dir ${this.site.folder} --appendonly yes --save`;
+    const args = [...settings.split(" "), ""];
+    this.#redis = this.site.startSystem("redis-server", args, {}, wholeRunMs);
+    await this.#redis.line(/Ready to accept connections/, 20_000);
+  }
+
+  async stopRedis(): Promise<void> {
+    await this.#redis?.kill("SIGTERM");
   }
 
   /** Starts servers, or those that were killed again, and waits until HAProxy sends them clients. */
@@ -92,7 +117,7 @@ export class Fleet {
   }
 
   #launch(name: NodeName): Child {
-    const { kind, ledger, store } = this.#options;
+    const { kind, ledger, store, delivery = {} } = this.#options;
     const redis = `redis://127.0.0.1:${redisPort}`;
     const options: ServerOptions = {
       kind,
@@ -102,6 +127,7 @@ export class Fleet {
       redis,
       ledger,
       drainLeadMs,
+      delivery,
     };
     return this.site.start({
       program: programPath("./servers/server-program.ts", import.meta.url),
@@ -149,6 +175,8 @@ export type FleetOptions = {
   readonly roomSize: number;
   /** Entries a second, of all servers together. */
   readonly rate: number;
+  /** Options of Holdfast. */
+  readonly delivery?: Readonly<Record<string, unknown>>;
 };
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

@@ -1,44 +1,66 @@
-/** The links that clients come through, when a scenario breaks them: a relay in front of the edge. */
+/** The links that clients come through, when a scenario breaks them: relays in front of the edge. */
 
 import type { Owner } from "../test/harness/owner.ts";
 import { type Relay, type RelayConnection, startRelay } from "../test/harness/relay.ts";
 
 export class Links {
-  readonly #relay: Relay | undefined;
+  readonly #relays: readonly Relay[];
 
-  private constructor(relay: Relay | undefined) {
-    this.#relay = relay;
+  private constructor(relays: readonly Relay[]) {
+    this.#relays = relays;
   }
 
   static none(): Links {
-    return new Links(undefined);
+    return new Links([]);
   }
 
-  static async open(owner: Owner, host: string, port: number): Promise<Links> {
-    return new Links(await startRelay(owner, { host, port }));
+  /**
+   * Ten relays, each with a tenth of the clients. The last one lets its clients read slowly, if asked for.
+   */
+  static async open(owner: Owner, host: string, options: LinkOptions): Promise<Links> {
+    const relays = await Promise.all(
+      Array.from({ length: 10 }, () => startRelay(owner, { host, port: options.port })),
+    );
+    const slow = relays.at(-1);
+    if (slow !== undefined && options.slowBytesPerSecond !== undefined)
+      slow.shape = { toClientBytesPerSecond: options.slowBytesPerSecond };
+    return new Links(relays);
   }
 
-  get url(): string | undefined {
-    return this.#relay?.url;
+  get urls(): readonly string[] {
+    return this.#relays.map(({ url }) => url);
   }
 
   get open(): readonly RelayConnection[] {
-    return this.#relay?.open ?? [];
+    return this.#relays.flatMap((relay) => relay.open);
   }
 
   /** Resets some of the links, at both ends. Returns how many. */
-  reset(isMeant: (link: RelayConnection) => boolean): number {
+  reset(isMeant: (link: object) => boolean): number {
     return this.#each(isMeant, (link) => link.reset());
   }
 
   /** The clients' ends go, and the servers are not told. Returns how many. */
-  halfOpen(isMeant: (link: RelayConnection) => boolean): number {
+  halfOpen(isMeant: (link: object) => boolean): number {
     return this.#each(isMeant, (link) => link.resetClient());
   }
 
-  #each(isMeant: (link: RelayConnection) => boolean, act: (link: RelayConnection) => void): number {
+  /** Nobody can connect until `admit`. */
+  refuse(): void {
+    for (const relay of this.#relays) relay.refuse();
+  }
+
+  async admit(): Promise<void> {
+    await Promise.all(this.#relays.map((relay) => relay.listen()));
+  }
+
+  #each(isMeant: (link: object) => boolean, act: (link: RelayConnection) => void): number {
     const meant = this.open.filter(isMeant);
     for (const link of meant) act(link);
     return meant.length;
   }
 }
+
+// --- types ---
+
+export type LinkOptions = { readonly port: number; readonly slowBytesPerSecond?: number | undefined };

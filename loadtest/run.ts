@@ -49,21 +49,26 @@ class Run {
     const site = await openSite(this.#owner);
     const port = await this.#startLedger(["127.0.0.1", site.clientAddress]);
     const ledger = `http://${site.clientAddress}:${port}`;
-    const fleet = new Fleet(site, { kind, store, ledger, clients, roomSize, rate });
+    const { roomSize = usualRoomSize, connectMs = clients * connectMsEach, delivery = {} } = scenario;
+    const fleet = new Fleet(site, { kind, store, ledger, clients, roomSize, rate, delivery });
     this.#fleet = fleet;
     await fleet.prepare();
     await fleet.start(first);
-    const links = scenario.links === true ? await Links.open(this.#owner, site.address, 80) : Links.none();
+    const { slowBytesPerSecond } = scenario;
+    const links =
+      scenario.links === true
+        ? await Links.open(this.#owner, site.address, { port: 80, slowBytesPerSecond })
+        : Links.none();
     const plan: Plan = {
       kind,
-      urls: [links.url ?? site.url()],
+      urls: scenario.links === true ? links.urls : [site.url()],
       ledger: `http://127.0.0.1:${port}`,
       clients,
       seed,
       roomSize,
-      connectMs: clients * connectMsEach,
-      talkFromMs: clients * connectMsEach + restMs,
-      talkUntilMs: clients * connectMsEach + restMs + scenario.talkMs,
+      connectMs,
+      talkFromMs: connectMs + restMs,
+      talkUntilMs: connectMs + restMs + scenario.talkMs,
       emitEveryMs,
       settleMs,
     };
@@ -92,9 +97,15 @@ class Run {
   }): Promise<RunResult> {
     const { scenario, kind, clients } = this.#options;
     const talks = this.#fleet?.talks ?? [];
-    const { lateAfterMs, testedShareMin } = scenario;
+    const { lateAfterMs, testedShareMin, gapsExpected = false } = scenario;
+    const expectations = {
+      clients,
+      talks,
+      testedShareMin,
+      gapsExpected: gapsExpected && kind === "holdfast",
+    };
     const judgement = await this.#ledger
-      ?.ask<Judgement>("judge", { clients, talks, lateAfterMs, testedShareMin }, 60_000)
+      ?.ask<Judgement>("judge", { ...expectations, lateAfterMs }, 60_000)
       .catch((error: unknown) => {
         console.error(error);
         return undefined;
@@ -192,10 +203,10 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 const first: readonly NodeName[] = ["a00", "a01", "a02"];
-const roomSize = 10;
+const usualRoomSize = 10;
 /** 40 a second. */
 const connectMsEach = 25;
-const restMs = 3_000;
+const restMs = 5_000;
 const emitEveryMs = 4_000;
 const settleMs = 30_000;
 

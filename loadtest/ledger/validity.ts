@@ -15,6 +15,7 @@ export function objectionsTo(book: Book, expectations: Expectations): readonly s
     ...publishers(book, expectations),
     ...clocks(book),
     ...faults(clients, expectations),
+    ...gaps(clients, expectations),
   ];
 }
 
@@ -85,6 +86,13 @@ function faults(stories: readonly ClientStory[], { testedShareMin }: Expectation
     : [];
 }
 
+function gaps(stories: readonly ClientStory[], { gapsExpected = false }: Expectations): string[] {
+  const told = stories.some(({ moments }) => moments.some(({ kind }) => kind === "gap"));
+  return gapsExpected && !told
+    ? ["no gap was reported: nobody was away for longer than entries are kept"]
+    : [];
+}
+
 /** A schedule that is kept to within this is not the bottleneck of what is measured in seconds. */
 const lagMsMax = 250;
 const publishLagMsMax = 250;
@@ -98,4 +106,6 @@ export type Expectations = {
   readonly talks: readonly Talk[];
   /** The share of all clients that has to have lost its connection. */
   readonly testedShareMin: number;
+  /** Somebody has to be told of a gap. */
+  readonly gapsExpected?: boolean;
 };

@@ -8,7 +8,7 @@ import { duration, grouped } from "./text.ts";
 
 /** Something counted each second, one line for each kind, with what was done to the servers. */
 export function overTime(results: readonly RunResult[], options: OverTime, width: number): string {
-  const frame = new Frame({ width, height: 230 });
+  const frame = new Frame({ width, height: 242 });
   const series = results.map((result) => ({ kind: result.kind, row: options.row(result) }));
   const seconds = Math.max(1, ...series.map(({ row }) => row.length));
   const max = Math.max(1, ...series.flatMap(({ row }) => row));
@@ -30,7 +30,7 @@ export function latencies(
   side: "toClients" | "toServers",
   width: number,
 ): string {
-  const frame = new Frame({ width, height: 250 });
+  const frame = new Frame({ width, height: 262 });
   const rows = results.flatMap(({ kind, judgement }) => {
     if (judgement === undefined) return [];
     const { p50, p90, p99, p999, p9999, max, count } = judgement.verdict[side].latencyMs;
@@ -67,7 +67,7 @@ export function latencies(
 /** Each stretch in which a client was away is a dot; a row for each kind. */
 export function absences(results: readonly RunResult[], width: number): string {
   const rowHeight = 58;
-  const frame = new Frame({ width, height: 60 + rowHeight * results.length });
+  const frame = new Frame({ width, height: 72 + rowHeight * results.length });
   const all = results
     .flatMap(({ judgement }) => judgement?.course.absences ?? [])
     .map(([, , forMs]) => forMs);
@@ -89,12 +89,12 @@ export function absences(results: readonly RunResult[], width: number): string {
       );
     }
     if (absenceMs === undefined || absenceMs.count === 0) continue;
-    for (const [name, value] of [
-      ["p50", absenceMs.p50],
-      ["p99", absenceMs.p99],
+    for (const [name, value, anchor] of [
+      ["p50", absenceMs.p50, "end"],
+      ["p99", absenceMs.p99, "start"],
     ] as const) {
       frame.line([x(value), top - 4], [x(value), top + rowHeight - 12], `mark ${kind}`);
-      frame.text(x(value), top + rowHeight - 2, name);
+      frame.text(x(value), top + rowHeight - 2, name, "label", anchor);
     }
   }
   return frame.toString();
@@ -102,7 +102,7 @@ export function absences(results: readonly RunResult[], width: number): string {
 
 /** How many clients lost their connection how often: a group of bars for each number. */
 export function reconnects(results: readonly RunResult[], width: number): string {
-  const frame = new Frame({ width, height: 220 });
+  const frame = new Frame({ width, height: 232 });
   const counts = results.map(({ kind, judgement }) => {
     const row = judgement?.course.reconnects ?? [];
     return {
@@ -146,8 +146,8 @@ function drawHappenings(frame: Frame, results: readonly RunResult[], x: (second:
   const judgement = results[0]?.judgement;
   for (const [index, { at }] of (judgement?.happenings ?? []).entries()) {
     const place = x((at - (judgement?.startedAt ?? 0)) / 1_000);
-    frame.line([place, frame.top - 4], [place, frame.bottom], "event");
-    frame.text(place, frame.top - 8, String(index + 1), "flag");
+    frame.line([place, frame.top - 3], [place, frame.bottom], "event");
+    frame.text(place, frame.top - 7, String(index + 1), "flag");
   }
 }
 

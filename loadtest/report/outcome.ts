@@ -17,7 +17,12 @@ export function outcomeOf(results: readonly RunResult[], title: string): Outcome
     objections,
   });
   if (results.some(({ interrupted }) => interrupted))
-    return outcome(2, "interrupted", "The run was interrupted: there is no verdict.");
+    return {
+      exitCode: 2,
+      word: "interrupted",
+      sentence: "The run was interrupted: there is no verdict.",
+      objections: [],
+    };
   if (verdict === undefined) return outcome(2, "invalid", "The run is invalid: nothing was judged.");
   const found = `Holdfast ${countsOf(verdict)} while ${title}`;
   if (isBroken(verdict)) return outcome(1, "broken", `${found}.`);

@@ -56,8 +56,8 @@ function tableOf(results: readonly RunResult[]): string {
   return `<div class="scroll"><table>
 <tr><th></th><th class="group" colspan="3">server to client</th><th class="group" colspan="4">client to server</th>
 <th class="group" colspan="2">delivery after</th><th class="group" colspan="3">client away for</th><th></th></tr>
-<tr><th></th><th>lost</th><th>twice</th><th>disordered</th><th>lost</th><th>twice</th><th>disordered</th><th>no reply</th>
-<th>p50</th><th>p99</th><th>p50</th><th>p99</th><th>max</th><th>most<br>reconnects</th></tr>
+<tr><th></th><th>lost</th><th>duplicated</th><th>reordered</th><th>lost</th><th>duplicated</th><th>reordered</th><th>no reply</th>
+<th>p50</th><th>p99</th><th>p50</th><th>p99</th><th>max</th><th>reconnects<br>at most</th></tr>
 ${rows.join("\n")}</table></div>`;
 }
 
@@ -65,6 +65,7 @@ function faultCells(
   found: DirectionVerdict,
   names: readonly ("lost" | "duplicated" | "reordered" | "unanswered")[],
 ) {
+  if (found.owed === 0) return names.map(() => "<td>-</td>");
   return names.map(
     (name) => `<td class="${found[name] === 0 ? "fine" : "fault"}">${grouped(found[name])}</td>`,
   );

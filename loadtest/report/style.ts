@@ -35,10 +35,10 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 16px; }
 .pair section { margin: 0; min-width: 0; } .pair { margin-bottom: 16px; }
 .scroll { overflow-x: auto; margin: 0 -4px; padding: 0 4px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 15px; }
-th { color: var(--soft); font-weight: 500; font-size: 13px; text-align: right; vertical-align: bottom; padding: 3px 10px 6px; }
-td { text-align: right; padding: 7px 10px; border-top: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 150px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
+th { color: var(--soft); font-weight: 500; font-size: 12px; text-align: right; vertical-align: bottom; padding: 3px 7px 6px; }
+td { text-align: right; padding: 7px; border-top: 1px solid var(--rule); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 105px; }
 th.group { text-align: center; border-bottom: 1px solid var(--rule); }
 tr.ours td { font-weight: 650; }
 td.fault { color: var(--bad); font-weight: 650; } td.fine { color: var(--good); }

@@ -7,7 +7,7 @@ export class Frame {
   readonly height: number;
   readonly left = 52;
   readonly right: number;
-  readonly top = 26;
+  readonly top = 38;
   readonly bottom: number;
   readonly #parts: string[] = [];
 

@@ -1,18 +1,23 @@
 /** Every scenario there is. */
 
-import { drops, halfOpen } from "./links.ts";
-import { rollingDeploy, workerKill } from "./servers.ts";
+import { drops, halfOpen, offlineBeyondRetention, reconnectStorm } from "./links.ts";
+import { burstConnect, fanOut, slowConsumers, steady } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
+import { proxyReload, proxyRestart, rollingDeploy, scale, storeRestart, workerKill } from "./servers.ts";
 
-const steady: Scenario = {
-  name: "steady",
-  title: "nothing happens",
-  clients: 200,
-  rate: 100,
-  talkMs: 20_000,
-  lateAfterMs: 5_000,
-  testedShareMin: 0,
-  act: async () => undefined,
-};
-
-export const scenarios: readonly Scenario[] = [steady, drops, halfOpen, workerKill, rollingDeploy];
+export const scenarios: readonly Scenario[] = [
+  steady,
+  fanOut,
+  burstConnect,
+  drops,
+  halfOpen,
+  scale,
+  workerKill,
+  rollingDeploy,
+  proxyReload,
+  proxyRestart,
+  storeRestart,
+  slowConsumers,
+  reconnectStorm,
+  offlineBeyondRetention,
+];

@@ -52,3 +52,44 @@ async function breakByAge(
   }
   await note(`the last of ${count} ${what}`);
 }
+
+export const reconnectStorm: Scenario = {
+  name: "reconnect-storm",
+  title: "all links break in the same moment, three times",
+  clients: 200,
+  rate: 100,
+  talkMs: 40_000,
+  lateAfterMs: 20_000,
+  testedShareMin: 0.85,
+  links: true,
+  act: async ({ links, talkMs, at, note }) => {
+    for (const share of [0.1, 0.35, 0.6]) {
+      await at(talkMs * share);
+      await note(`${links.reset(() => true)} links break`);
+    }
+  },
+};
+
+/**
+ * More is published meanwhile than is kept, so what is missing has to be reported, and nothing else missing.
+ */
+export const offlineBeyondRetention: Scenario = {
+  name: "offline-beyond-retention",
+  title: "all clients are away for longer than entries are kept",
+  clients: 100,
+  rate: 60,
+  talkMs: 45_000,
+  lateAfterMs: 40_000,
+  testedShareMin: 0.85,
+  gapsExpected: true,
+  links: true,
+  delivery: { retention: { entriesPerStream: 30 }, sweepIntervalMs: 1_000 },
+  act: async ({ links, talkMs, at, note }) => {
+    await at(talkMs * 0.15);
+    links.refuse();
+    await note(`${links.reset(() => true)} links break, and nobody can connect`);
+    await at(talkMs * 0.6);
+    await links.admit();
+    await note("clients can connect again");
+  },
+};

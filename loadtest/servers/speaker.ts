@@ -26,7 +26,7 @@ export class Speaker {
       const due = Math.floor(((Math.min(now(), until) - from) * rate) / 1_000);
       for (; count < due; count += 1) {
         const room = rooms[this.#spoken % rooms.length] ?? "";
-        this.#speak(room, from + (count * 1_000) / rate);
+        this.#speak(room, from + ((count + 1) * 1_000) / rate);
       }
       if (now() > until) clearInterval(this.#timer);
     }, tickMs);
