@@ -65,7 +65,14 @@ export type ClientPart = {
   readonly answers: readonly number[];
   readonly moments: readonly Moment[];
   /** In the last part: how things stood at the end. */
-  readonly end?: { readonly connected: boolean; readonly pending: number };
+  readonly end?: ClientEnd;
+};
+
+export type ClientEnd = {
+  readonly at: number;
+  readonly connected: boolean;
+  /** Events without an answer. */
+  readonly pending: number;
 };
 
 export type Moment =
@@ -119,6 +126,12 @@ export type Talk = {
 };
 
 export const everybody = "everybody";
+
+/** Publishes the last entry of each room: who has been shown it has been shown all before it. */
+export const lastPublisher = "end";
+
+/** A client leaves when nothing has happened for so long; what was published since then is not owed to it. */
+export const quietMs = 3_000;
 
 export function roomOf(client: number, roomSize: number): string {
   return `room ${Math.floor(client / roomSize)}`;

@@ -90,6 +90,21 @@ export class Fleet {
     );
   }
 
+  /** Has one server publish the last entry of each room. */
+  async end(): Promise<void> {
+    const { clients, roomSize } = this.#options;
+    const rooms = [everybody, ...smallRooms(clients, roomSize)];
+    const node = [...this.#nodes.values()].findLast(({ running }) => running);
+    await node?.ask("close", { rooms }, 30_000);
+  }
+
+  /** Processor seconds that the servers have used, those that have ended left out. */
+  async processorSeconds(): Promise<number> {
+    const running = [...this.#nodes.values()].filter((node) => node.running);
+    const usages = await Promise.all(running.map((node) => node.ask<{ cpuMicros: number }>("usage")));
+    return usages.reduce((sum, { cpuMicros }) => sum + cpuMicros / 1e6, 0);
+  }
+
   /** Without a warning. What it would have published from now on is not expected of anybody. */
   async kill(name: NodeName): Promise<void> {
     this.#endTalk(name, Date.now());
@@ -146,13 +161,16 @@ export class Fleet {
 
 /** Mostly the small rooms, in an order of each server's own; now and then the one that everybody is in. */
 function roomsInTurn(clients: number, roomSize: number, offset: number): string[] {
-  const count = Math.ceil(clients / roomSize);
-  const rooms = Array.from({ length: count }, (_none, index) =>
-    roomOf(((index + offset) % count) * roomSize, roomSize),
-  );
+  const all = smallRooms(clients, roomSize);
+  const rooms = [...all.slice(offset), ...all.slice(0, offset)];
   const turns: string[] = [];
-  for (let turn = 0; turn < Math.ceil(100 / count); turn += 1) turns.push(...rooms);
+  for (let turn = 0; turn < Math.ceil(100 / rooms.length); turn += 1) turns.push(...rooms);
   return [...turns, everybody];
+}
+
+function smallRooms(clients: number, roomSize: number): string[] {
+  const count = Math.ceil(clients / roomSize);
+  return Array.from({ length: count }, (_none, index) => roomOf(index * roomSize, roomSize));
 }
 
 /** As many as a slot has; while two slots run, one of them publishes. */

@@ -12,7 +12,7 @@ import type { Kind } from "./contract.ts";
 import { provideK6 } from "./k6/binary.ts";
 import { holds } from "./ledger/verdict.ts";
 import { outcomeOf } from "./report/outcome.ts";
-import { writeReport } from "./report/write.ts";
+import { resultPath, writeReport } from "./report/write.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { type RunResult, runOnce } from "./run.ts";
 
@@ -55,6 +55,7 @@ async function runKind(kind: Kind): Promise<RunResult> {
       seed,
       store,
       k6Path: k6.path,
+      evidenceFile: `${resultPath(scenario.name, startedAt)}.evidence.json.gz`,
       signal: interruption.signal,
       tell: (text) => line.tell(`${scenario.name}, ${kind}: ${text}`),
     });

@@ -1,6 +1,6 @@
 /** One run: a scenario, with servers of one kind, from an empty machine to the ledger's judgement. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -12,6 +12,7 @@ import type { Kind, Plan } from "./contract.ts";
 import { Fleet, type StoreKind, wholeRunMs } from "./fleet.ts";
 import { bundleScript } from "./k6/bundle.ts";
 import type { Judgement, Progress } from "./ledger/ledger-program.ts";
+import { holds } from "./ledger/verdict.ts";
 import { Links } from "./links.ts";
 import type { Scenario, Stage } from "./scenarios/scenario.ts";
 import { seeded } from "./seeded.ts";
@@ -37,6 +38,8 @@ class Run {
   #fleet: Fleet | undefined;
   #k6: Child | undefined;
   #plan: Plan | undefined;
+  #serverSeconds = 0;
+  #clientSeconds = 0;
 
   constructor(owner: Owner, options: RunOptions) {
     this.#owner = owner;
@@ -83,6 +86,9 @@ class Run {
       await fleet.talk(first, talkFrom, talkUntil);
       await scenario.act(this.#stage(fleet, links, { talkFrom, talkUntil, seed }));
       if (Date.now() > talkUntil) throw new Error("what was to be done took longer than there was load");
+      await pause(Math.max(0, talkUntil + lastEntryAfterMs - Date.now()));
+      await fleet.end();
+      this.#serverSeconds = await fleet.processorSeconds();
       const exit = await this.#k6?.exited(talkUntil - Date.now() + settleMs + 45_000);
       if (exit?.code !== 0) throw new Error(`k6 ended with ${exit?.code}: ${this.#k6?.stderr.slice(-500)}`);
     } finally {
@@ -112,7 +118,17 @@ class Run {
       });
     const k6Output = this.#k6 === undefined ? "" : `${this.#k6.stdout}${this.#k6.stderr}`.slice(-4_000);
     const complaints = this.#fleet?.complaints() ?? [];
-    return { ...how, kind, plan: this.#plan, judgement, k6Output, complaints };
+    const processorSeconds = { servers: this.#serverSeconds, clients: this.#clientSeconds };
+    const evidence = await this.#keepEvidence(judgement);
+    return { ...how, kind, plan: this.#plan, judgement, processorSeconds, evidence, k6Output, complaints };
+  }
+
+  /** Of Holdfast, all that the ledger was told, if it is at fault: the next run may not show it again. */
+  async #keepEvidence(judgement: Judgement | undefined): Promise<string | undefined> {
+    const { kind, evidenceFile } = this.#options;
+    if (kind !== "holdfast" || judgement === undefined || holds(judgement.verdict)) return undefined;
+    await this.#ledger?.ask("dump", { file: evidenceFile }, 60_000);
+    return evidenceFile;
   }
 
   async #startLedger(addresses: readonly string[]): Promise<number> {
@@ -170,6 +186,7 @@ class Run {
   #watch(startedAt: number, plan: Plan): NodeJS.Timeout {
     const wholeSeconds = Math.round(plan.talkUntilMs / 1_000);
     return setInterval(() => {
+      this.#clientSeconds = secondsOf(this.#k6?.pid) ?? this.#clientSeconds;
       void this.#ledger?.ask<Progress>("progress").then(
         ({ connected, deliveries, handled }) => {
           const seconds = Math.round((Date.now() - startedAt) / 1_000);
@@ -194,6 +211,14 @@ class Run {
   }
 }
 
+/** Processor seconds of a process, user and system. */
+function secondsOf(pid: number | undefined): number | undefined {
+  const file = `/proc/${pid}/stat`;
+  if (!existsSync(file)) return undefined;
+  const fields = readFileSync(file, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     const stop = () => reject(new Error("interrupted"));
@@ -209,6 +234,8 @@ const connectMsEach = 25;
 const restMs = 5_000;
 const emitEveryMs = 4_000;
 const settleMs = 30_000;
+/** Until then the servers have fallen silent. */
+const lastEntryAfterMs = 1_000;
 
 // --- types ---
 
@@ -221,6 +248,8 @@ export type RunOptions = {
   readonly seed: number;
   readonly k6Path: string;
   readonly signal: AbortSignal;
+  /** For what the ledger was told, if Holdfast is at fault. */
+  readonly evidenceFile: string;
   /** One line for whoever waits. */
   readonly tell: (text: string) => void;
 };
@@ -231,6 +260,10 @@ export type RunResult = {
   readonly failure: string | undefined;
   readonly plan: Plan | undefined;
   readonly judgement: Judgement | undefined;
+  /** What the load cost; servers that ended before it did are not counted. */
+  readonly processorSeconds: { readonly servers: number; readonly clients: number };
+  /** The file with all that the ledger was told, where Holdfast was at fault. */
+  readonly evidence: string | undefined;
   readonly k6Output: string;
   readonly complaints: readonly string[];
 };

@@ -1,6 +1,6 @@
 /** What one client has seen since it reported last. */
 
-import type { ClientPart, Moment } from "../contract.ts";
+import type { ClientEnd, ClientPart, Moment } from "../contract.ts";
 
 export class Notebook {
   readonly #about: About;
@@ -46,7 +46,7 @@ export class Notebook {
     this.moment({ kind: "arrive", at: Date.now() });
   }
 
-  ended(end: { readonly connected: boolean; readonly pending: number }): void {
+  ended(end: ClientEnd): void {
     this.#end = end;
   }
 

@@ -3,7 +3,16 @@
 import http from "k6/http";
 import { io as durable } from "holdfast/client";
 import { io as stock, type Socket } from "socket.io-client";
-import { everybody, type Introduction, replyTo, roomOf, type StartedPlan, type Work } from "../contract.ts";
+import {
+  everybody,
+  type Introduction,
+  lastPublisher,
+  quietMs,
+  replyTo,
+  roomOf,
+  type StartedPlan,
+  type Work,
+} from "../contract.ts";
 import { Notebook } from "./notebook.ts";
 import { endAllTimers } from "./surroundings.ts";
 
@@ -16,6 +25,8 @@ export class VirtualClient {
   #emitted = 0;
   #pending = 0;
   #lastArrivalAt = 0;
+  /** Rooms of which the last entry was shown. */
+  #roomsAtEnd = 0;
 
   constructor(index: number, plan: StartedPlan) {
     this.#index = index;
@@ -52,6 +63,7 @@ export class VirtualClient {
     socket.on("entry", (publisher: string, sequence: number, room: string) => {
       this.#lastArrivalAt = Date.now();
       notebook.arrival(publisher, sequence, room, this.#lastArrivalAt);
+      if (publisher === lastPublisher) this.#roomsAtEnd += 1;
     });
     socket.on("connect", () => {
       notebook.moment({ kind: "connect", at: Date.now(), recovered: socket.recovered });
@@ -103,12 +115,18 @@ export class VirtualClient {
     this.#notebook.answered(id, how);
   }
 
-  /** Waits until all is quiet: connected, everything answered, and nothing more arrives. */
+  /**
+   * Waits until all is quiet: connected, everything answered, the last entries seen, and nothing more
+   * arrives. Who lost the last entries, as controls do, waits for longer instead.
+   */
   #settle(): void {
-    const { talkUntilMs, settleMs, startedAt } = this.#plan;
+    const { talkUntilMs, settleMs, startedAt, kind } = this.#plan;
     const timer = setInterval(() => {
       const now = Date.now();
-      const quiet = now - Math.max(this.#lastArrivalAt, startedAt + talkUntilMs) > quietMs;
+      const quietForMs = now - Math.max(this.#lastArrivalAt, startedAt + talkUntilMs);
+      const hasAll =
+        this.#roomsAtEnd >= this.#rooms.length || (kind !== "holdfast" && quietForMs > 3 * quietMs);
+      const quiet = quietForMs > quietMs && hasAll;
       const settled = quiet && this.#socket?.connected === true && this.#pending === 0;
       if (!settled && now < startedAt + talkUntilMs + settleMs) return;
       clearInterval(timer);
@@ -118,7 +136,7 @@ export class VirtualClient {
 
   #end(): void {
     const connected = this.#socket?.connected === true;
-    this.#notebook.ended({ connected, pending: this.#pending });
+    this.#notebook.ended({ at: Date.now(), connected, pending: this.#pending });
     endAllTimers();
     this.#send();
     this.#socket?.disconnect();
@@ -157,7 +175,6 @@ const transportsOf = {
 } as const;
 const attemptsMax = 5;
 const reportEveryMs = 4_000;
-const quietMs = 3_000;
 
 // --- types ---
 

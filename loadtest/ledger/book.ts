@@ -1,6 +1,14 @@
 /** What servers and clients have reported, as the verdict reads it. */
 
-import type { ClientPart, Happening, Moment, ReceiptPlace, ServerLine, Start } from "../contract.ts";
+import type {
+  ClientEnd,
+  ClientPart,
+  Happening,
+  Moment,
+  ReceiptPlace,
+  ServerLine,
+  Start,
+} from "../contract.ts";
 
 export class Book {
   readonly entries = new Map<string, Entry>();
@@ -12,6 +20,17 @@ export class Book {
   deliveries = 0;
   publishes = 0;
   handled = 0;
+
+  /** Everything that it was told, for the one who has to find out. */
+  dump(): unknown {
+    return {
+      start: this.start,
+      happenings: this.happenings,
+      entries: [...this.entries.values()],
+      runs: [...this.#runs],
+      clients: [...this.#clients.values()].flat(),
+    };
+  }
 
   addLine(server: string, line: ServerLine): void {
     switch (line[0]) {
@@ -163,7 +182,7 @@ export type ClientStory = {
   readonly moments: readonly Moment[];
   /** When it was first told that it is a member of its rooms. */
   readonly arrivedAt: number | undefined;
-  readonly end: ClientPart["end"];
+  readonly end: ClientEnd | undefined;
   /** Every part is there, the last one included. */
   readonly isComplete: boolean;
 };

@@ -3,10 +3,12 @@
  * nothing of Holdfast or Socket.IO.
  */
 
+import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { createInterface } from "node:readline";
+import { gzipSync } from "node:zlib";
 import { answerParent, tellParent } from "../../test/harness/parent.ts";
 import type { ClientPart, Happening, ServerLine, Start } from "../contract.ts";
 import { Book } from "./book.ts";
@@ -74,6 +76,8 @@ answerParent({
     connected: book.connected(),
     serversTold,
   }),
+  /** Writes all of it into a file. */
+  dump: ({ file }: { readonly file: string }) => writeFileSync(file, gzipSync(JSON.stringify(book.dump()))),
   judge: ({ lateAfterMs, ...expectations }: Expectations & { readonly lateAfterMs: number }): Judgement => ({
     verdict: verdictOf(book, { lateAfterMs }),
     objections: objectionsTo(book, expectations),

@@ -3,6 +3,7 @@
  * test: it trusts acknowledgements, and what was shown, and nobody's counters.
  */
 
+import { quietMs } from "../contract.ts";
 import { type Arrival, type Book, type ClientStory, type Entry, type Run } from "./book.ts";
 import { Histogram, type Percentiles } from "./histogram.ts";
 
@@ -34,8 +35,9 @@ export function holds({ toClients, toServers }: Verdict): boolean {
 }
 
 /**
- * Owed is what was acknowledged to its publisher after the client had been told that it is a member. It has
- * to have been shown, once, in the order of its publisher, and in that of the receipts where there are some.
+ * Owed is what was acknowledged to its publisher between the moment at which the client had been told that it
+ * is a member, and its end. It has to have been shown, once, in the order of its publisher, and in that of
+ * the receipts where there are some.
  */
 function judgeArrivals(
   book: Book,
@@ -66,9 +68,11 @@ function judgeArrivals(
     }
   }
   const since = story.arrivedAt ?? Number.POSITIVE_INFINITY;
+  const until = (story.end?.at ?? 0) - quietMs;
   for (const room of story.rooms) {
     for (const entry of rooms.get(room) ?? []) {
-      if (entry.acknowledgedAt === undefined || entry.calledAt < since) continue;
+      const { acknowledgedAt = Number.POSITIVE_INFINITY, calledAt } = entry;
+      if (acknowledgedAt > until || calledAt < since) continue;
       direction.owed += 1;
       if (seen.has(entry.key)) continue;
       if (isReported(story, entry)) direction.reported += 1;

@@ -24,7 +24,7 @@ export function outcomeOf(results: readonly RunResult[], title: string): Outcome
       objections: [],
     };
   if (verdict === undefined) return outcome(2, "invalid", "The run is invalid: nothing was judged.");
-  const found = `Holdfast ${countsOf(verdict)} while ${title}`;
+  const found = `Holdfast ${countsOf(verdict)} while ${title}${reportedOf(verdict)}`;
   if (isBroken(verdict)) return outcome(1, "broken", `${found}.`);
   if (objections.length > 0) {
     const why = objections.length === 1 ? "one reason" : `${objections.length} reasons`;
@@ -39,6 +39,10 @@ function countsOf({ toClients, toServers }: Verdict): string {
   const total = (name: (typeof faultNames)[number]) => grouped(toClients[name] + toServers[name]);
   const owed = grouped(toClients.owed + toServers.owed);
   return `lost ${total("lost")}, duplicated ${total("duplicated")} and reordered ${total("reordered")} of ${owed} messages`;
+}
+
+function reportedOf({ toClients: { reported } }: Verdict): string {
+  return reported === 0 ? "" : `; ${grouped(reported)} that were no longer kept were reported as gaps`;
 }
 
 function comparison(controls: readonly RunResult[]): string {

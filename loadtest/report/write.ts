@@ -14,8 +14,6 @@ import type { Report } from "./report.ts";
 /** Returns the names of the files, as seen from the working directory. */
 export function writeReport(input: ReportInput): readonly string[] {
   const { command, results, startedAt, k6Version, outcome } = input;
-  mkdirSync(folder, { recursive: true });
-  const stamp = startedAt.toISOString().replaceAll(/[:T]/g, "-").slice(0, 19);
   const { scenario, text, seed, clients, rate, store } = command;
   const report: Report = {
     outcome,
@@ -33,10 +31,16 @@ export function writeReport(input: ReportInput): readonly string[] {
     lateAfterMs: scenario.lateAfterMs,
     results,
   };
-  const path = join(folder, `${scenario.name}-${stamp}`);
+  const path = resultPath(scenario.name, startedAt);
   writeFileSync(`${path}.json`, `${JSON.stringify(report)}\n`);
   writeFileSync(`${path}.html`, pageOf(report));
   return [`${path}.html`, `${path}.json`].map((file) => relative(process.cwd(), file));
+}
+
+/** Of all files of a run, without what their names end in. */
+export function resultPath(scenario: string, startedAt: Date): string {
+  mkdirSync(folder, { recursive: true });
+  return join(folder, `${scenario}-${startedAt.toISOString().replaceAll(/[:T]/g, "-").slice(0, 19)}`);
 }
 
 function commit(): string {

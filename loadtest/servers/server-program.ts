@@ -9,7 +9,7 @@ import type { Server } from "socket.io";
 import { currentRequest } from "holdfast";
 import { Health } from "../../src/http/health.ts";
 import { answerParent, tellParent } from "../../test/harness/parent.ts";
-import { type Introduction, replyTo, type Work } from "../contract.ts";
+import { type Introduction, lastPublisher, replyTo, type Work } from "../contract.ts";
 import { type MadeServer, makeServer, type ServerOptions } from "./kinds.ts";
 import { LedgerStream } from "./ledger-stream.ts";
 import { Speaker, type Talking } from "./speaker.ts";
@@ -48,6 +48,13 @@ function attach(io: Server): void {
 answerParent({
   /** Answers with the name that its entries carry. */
   talk: (talking: Talking) => speaker.talk(talking),
+  /** Publishes the last entry of each room; answers when all have their receipts. */
+  close: async ({ rooms }: { readonly rooms: readonly string[] }) => {
+    const intendedAt = now();
+    const say = (room: string, index: number) =>
+      speaker.say({ publisher: lastPublisher, sequence: index + 1, room, intendedAt });
+    await Promise.all(rooms.map(say));
+  },
   usage: () => {
     const { user, system } = process.cpuUsage();
     return { cpuMicros: user + system };

@@ -88,7 +88,7 @@ function partOf(client: number): Mutable<ClientPart> {
       { kind: "disconnect", at: startedAt + 50 },
       { kind: "connect", at: startedAt + 60, recovered: true },
     ],
-    end: { connected: true, pending: 0 },
+    end: { at: startedAt + 20_000, connected: true, pending: 0 },
   };
 }
 
