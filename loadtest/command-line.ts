@@ -7,27 +7,42 @@ import { scenarios } from "./scenarios/index.ts";
 import type { Scenario } from "./scenarios/scenario.ts";
 
 /** @throws UsageError with a sentence for the one who typed it. */
-export function readCommand(args: readonly string[]): Command {
+export function readCommands(args: readonly string[]): readonly Command[] {
   const { values, positionals } = parse(args);
   const [name = ""] = positionals;
+  if (positionals.length !== 1) throw new UsageError(usage());
+  const text = `npm run loadtest -- ${args.join(" ")}`;
+  const given: Given = { ...values, text };
+  if (name !== "short") return [commandOf(name, given)];
+  return shortForm.map(({ scenario, control }) =>
+    commandOf(scenario, { clients: "60", rate: "40", seconds: "25", control: [control], ...given }),
+  );
+}
+
+function commandOf(name: string, given: Given): Command {
   const scenario = scenarios.find((one) => one.name === name);
-  if (scenario === undefined || positionals.length > 1) throw new UsageError(usage());
-  const controls = (values.control ?? ["stock"]).filter((control) => control !== "none");
-  const unknown = controls.find((control) => !(controlKinds as readonly string[]).includes(control));
+  if (scenario === undefined) throw new UsageError(usage());
+  const controls = (given.control ?? ["stock"]).filter((control) => control !== "none");
+  const unknown = controls.find((control) => !isControl(control));
   if (unknown !== undefined)
     throw new UsageError(`--control is ${controlKinds.join(", ")} or none, not ${unknown}`);
-  const store = values.store ?? scenario.store ?? "sqlite";
+  const store = given.store ?? scenario.store ?? "sqlite";
   if (store !== "sqlite" && store !== "redis")
     throw new UsageError(`--store is sqlite or redis, not ${store}`);
   return {
     scenario,
-    controls: controls as readonly Kind[],
+    controls: controls.filter(isControl),
     store,
-    clients: wholeNumber("clients", values.clients, scenario.clients),
-    rate: wholeNumber("rate", values.rate, scenario.rate),
-    seed: wholeNumber("seed", values.seed, 1 + Math.floor(Math.random() * 1_000_000)),
-    text: `npm run loadtest -- ${args.join(" ")}`,
+    clients: wholeNumber("clients", given.clients, scenario.clients),
+    rate: wholeNumber("rate", given.rate, scenario.rate),
+    talkMs: 1_000 * wholeNumber("seconds", given.seconds, scenario.talkMs / 1_000),
+    seed: wholeNumber("seed", given.seed, 1 + Math.floor(Math.random() * 1_000_000)),
+    text: given.text,
   };
+}
+
+function isControl(control: string): control is (typeof controlKinds)[number] {
+  return (controlKinds as readonly string[]).includes(control);
 }
 
 export class UsageError extends Error {}
@@ -38,7 +53,14 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { control: { ...text, multiple: true }, clients: text, rate: text, seed: text, store: text },
+      options: {
+        control: { ...text, multiple: true },
+        clients: text,
+        rate: text,
+        seconds: text,
+        seed: text,
+        store: text,
+      },
     });
   } catch (error) {
     throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
@@ -53,17 +75,31 @@ function wholeNumber(name: string, text: string | undefined, usual: number): num
 }
 
 function usage(): string {
-  const rows = scenarios.map(({ name, title }) => `  ${name.padEnd(16)} ${title}`);
+  const rows = scenarios.map(({ name, title }) => `  ${name.padEnd(26)} ${title}`);
   return [
-    "npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seed S] [--store sqlite|redis]",
+    "npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seconds S] [--seed S]",
+    "                             [--store sqlite|redis]",
     ...rows,
+    `  ${"short".padEnd(26)} ${shortForm.map(({ scenario }) => scenario).join(", ")}, small and one after the other`,
     `Controls: ${controlKinds.join(", ")}, none; stock where nothing is said.`,
   ].join("\n");
 }
 
 const controlKinds = ["stock", "retries", "csr", "csr-redis"] as const;
 
+/** One control is enough to show that the meter finds what there is to find. */
+const shortForm = [
+  { scenario: "steady", control: "none" },
+  { scenario: "drops", control: "none" },
+  { scenario: "worker-kill", control: "none" },
+  { scenario: "rolling-deploy", control: "stock" },
+] as const;
+
 // --- types ---
+
+type Given = { readonly text: string; readonly control?: string[] | undefined } & Readonly<
+  Partial<Record<"clients" | "rate" | "seconds" | "seed" | "store", string | undefined>>
+>;
 
 export type Command = {
   readonly scenario: Scenario;
@@ -71,6 +107,8 @@ export type Command = {
   readonly store: StoreKind;
   readonly clients: number;
   readonly rate: number;
+  /** How long there is load. */
+  readonly talkMs: number;
   readonly seed: number;
   /** As it was typed. */
   readonly text: string;

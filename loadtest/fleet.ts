@@ -164,7 +164,7 @@ function roomsInTurn(clients: number, roomSize: number, offset: number): string[
   const all = smallRooms(clients, roomSize);
   const rooms = [...all.slice(offset), ...all.slice(0, offset)];
   const turns: string[] = [];
-  for (let turn = 0; turn < Math.ceil(100 / rooms.length); turn += 1) turns.push(...rooms);
+  for (let turn = 0; turn < Math.ceil(everybodyOnceIn / rooms.length); turn += 1) turns.push(...rooms);
   return [...turns, everybody];
 }
 
@@ -175,6 +175,8 @@ function smallRooms(clients: number, roomSize: number): string[] {
 
 /** As many as a slot has; while two slots run, one of them publishes. */
 const serversAtOnce = 3;
+/** One entry in about a hundred goes to all clients. */
+const everybodyOnceIn = 100;
 const redisPort = 6_379;
 /** HAProxy checks every second; two checks, and a little. */
 export const drainLeadMs = 2_500;

@@ -72,7 +72,7 @@ class Run {
       connectMs,
       talkFromMs: connectMs + restMs,
       talkUntilMs: connectMs + restMs + scenario.talkMs,
-      emitEveryMs,
+      emitEveryMs: Math.max(emitEveryMsMin, clients * emitEveryMsEach),
       settleMs,
     };
     this.#plan = plan;
@@ -232,7 +232,11 @@ const usualRoomSize = 10;
 /** 40 a second. */
 const connectMsEach = 25;
 const restMs = 5_000;
-const emitEveryMs = 4_000;
+/**
+ * Of each client; larger crowds talk less, so that the load does not grow with the square of their number.
+ */
+const emitEveryMsMin = 4_000;
+const emitEveryMsEach = 15;
 const settleMs = 30_000;
 /** Until then the servers have fallen silent. */
 const lastEntryAfterMs = 1_000;

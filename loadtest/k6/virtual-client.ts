@@ -115,23 +115,29 @@ export class VirtualClient {
     this.#notebook.answered(id, how);
   }
 
-  /**
-   * Waits until all is quiet: connected, everything answered, the last entries seen, and nothing more
-   * arrives. Who lost the last entries, as controls do, waits for longer instead.
-   */
+  /** Waits until this client has all that it can hope for, or has waited long enough. */
   #settle(): void {
-    const { talkUntilMs, settleMs, startedAt, kind } = this.#plan;
+    const { talkUntilMs, settleMs, startedAt } = this.#plan;
     const timer = setInterval(() => {
       const now = Date.now();
       const quietForMs = now - Math.max(this.#lastArrivalAt, startedAt + talkUntilMs);
-      const hasAll =
-        this.#roomsAtEnd >= this.#rooms.length || (kind !== "holdfast" && quietForMs > 3 * quietMs);
-      const quiet = quietForMs > quietMs && hasAll;
-      const settled = quiet && this.#socket?.connected === true && this.#pending === 0;
-      if (!settled && now < startedAt + talkUntilMs + settleMs) return;
+      if (!this.#isDone(quietForMs) && now < startedAt + talkUntilMs + settleMs) return;
       clearInterval(timer);
       this.#end();
     }, 250);
+  }
+
+  /** Controls lose last entries and answers, so theirs are not waited for; instead the wait is longer. */
+  #isDone(quietForMs: number): boolean {
+    if (this.#socket?.connected !== true) return false;
+    switch (this.#plan.kind) {
+      case "holdfast":
+        return this.#pending === 0 && this.#roomsAtEnd >= this.#rooms.length && quietForMs > quietMs;
+      case "retries":
+        return this.#pending === 0 && quietForMs > 3 * quietMs;
+      default:
+        return quietForMs > 3 * quietMs;
+    }
   }
 
   #end(): void {

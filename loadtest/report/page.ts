@@ -167,12 +167,12 @@ function examplesOf(results: readonly RunResult[]): string {
 }
 
 function aboutOf(report: Report): string {
-  const { clients, rate, seed, store, commit, versions, machine, command } = report;
+  const { results, clients, rate, seed, store, commit, versions, machine, command } = report;
   const rows: readonly (readonly [string, string])[] = [
     ["command", `<code>${escaped(command)}</code>`],
     [
       "load",
-      `${grouped(clients)} clients; ${grouped(rate)} entries a second from the servers, and one event in 4 s from each client`,
+      `${grouped(clients)} clients; ${grouped(rate)} entries a second from the servers, and one event in ${(results[0]?.plan?.emitEveryMs ?? 0) / 1_000} s from each client`,
     ],
     ["seed", String(seed)],
     ["commit", escaped(commit)],
