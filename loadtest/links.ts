@@ -54,6 +54,15 @@ export class Links {
     await Promise.all(this.#relays.map((relay) => relay.listen()));
   }
 
+  /** The slow ones are as fast as the others from now on. Returns how many. */
+  cure(): number {
+    const relay = this.#relays.at(-1);
+    if (relay === undefined) return 0;
+    relay.shape = {};
+    for (const link of relay.open) link.toClient.pace({});
+    return relay.open.length;
+  }
+
   #each(isMeant: (link: object) => boolean, act: (link: RelayConnection) => void): number {
     const meant = this.open.filter(isMeant);
     for (const link of meant) act(link);

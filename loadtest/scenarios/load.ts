@@ -39,16 +39,24 @@ export const burstConnect: Scenario = {
   act: nothing,
 };
 
-/** 300 bytes a second are less than is published to a client: it falls behind, and catches up at the end. */
+/**
+ * A client whose link carries less than is published to it falls behind, until the link is as fast as the
+ * others: then it has to be shown all of it. On a link so slow that what is resent at a reconnect takes
+ * longer than the ping timeout, it falls behind with every reconnect as well.
+ */
 export const slowConsumers: Scenario = {
   name: "slow-consumers",
-  title: "every tenth client reads more slowly than entries are published",
+  title: "every tenth client's link carries less than is published to it, for most of the time",
   clients: 200,
   rate: 100,
-  talkMs: 30_000,
+  talkMs: 40_000,
   lateAfterMs: 60_000,
   testedShareMin: 0,
   links: true,
   slowBytesPerSecond: 1_000,
-  act: nothing,
+  act: async ({ links, talkMs, at, note }) => {
+    await note("every tenth link carries 1,000 bytes a second");
+    await at(talkMs * 0.75);
+    await note(`${links.cure()} links are as fast as the others again`);
+  },
 };
