@@ -71,7 +71,10 @@ export function absences(results: readonly RunResult[], width: number): string {
   const all = results
     .flatMap(({ judgement }) => judgement?.course.absences ?? [])
     .map(([, , forMs]) => forMs);
-  const [low, high] = [10, Math.max(1_000, ...all) * 1.3];
+  const [low, high] = [
+    10 ** Math.floor(Math.log10(Math.max(1, Math.min(100, ...all)))),
+    Math.max(1_000, ...all) * 1.3,
+  ];
   const x = logarithmic([low, high], [frame.left, frame.right]);
   for (const { value, label } of decades(high, low)) {
     frame.line([x(value), frame.top], [x(value), frame.bottom], "grid");

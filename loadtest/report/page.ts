@@ -28,10 +28,13 @@ export function pageOf(report: Report): string {
 }
 
 function headerOf({ outcome, scenario, startedAt }: Report): string {
+  // The verdict on Holdfast is the headline, what became of the controls the line below.
+  const [verdict = "", ...controls] = outcome.sentence.split(/; (?=Socket\.IO)/);
   const objections = outcome.objections.map((text) => `<li>${escaped(text)}</li>`).join("");
   return `<header>
 <p class="kicker"><span class="badge ${outcome.word}">${outcome.word}</span>Load test “${escaped(scenario)}”, ${startedAt.slice(0, 10)}</p>
-<h1>${escaped(outcome.sentence)}</h1>
+<h1>${escaped(verdict)}</h1>
+${controls.length === 0 ? "" : `<p class="lead">${escaped(`${controls.join("; ")}`)}</p>`}
 ${objections === "" ? "" : `<ul class="objections">${objections}</ul>`}
 </header>`;
 }

@@ -25,7 +25,7 @@ export type Report = {
 export const kindTitles: Readonly<Record<Kind, string>> = {
   holdfast: "Holdfast",
   stock: "Socket.IO",
-  retries: "Socket.IO with retries",
-  csr: "Socket.IO with recovery in memory",
-  "csr-redis": "Socket.IO with recovery over Redis Streams",
+  retries: "Socket.IO, retries",
+  csr: "Socket.IO, recovery in memory",
+  "csr-redis": "Socket.IO, recovery over Redis Streams",
 };

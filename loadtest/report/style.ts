@@ -5,18 +5,18 @@ export const style = `
   color-scheme: light dark;
   --paper: #fbfbf9; --card: #ffffff; --ink: #1b1d21; --soft: #5d636e; --rule: #e3e4e0;
   --good: #0f7a4d; --bad: #b3261e; --unsure: #8a5a00;
-  --holdfast: #0f6fde; --stock: #d9480f; --retries: #9c36b5; --csr: #a17400; --csr-redis: #c2255c;
+  --holdfast: #0f6fde; --stock: #d9480f; --retries: #9c36b5; --csr: #0b8377; --csr-redis: #c2255c;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #121417; --card: #1a1d22; --ink: #eceef1; --soft: #9aa2ae; --rule: #2c3038;
     --good: #4ccb8f; --bad: #ff8a80; --unsure: #f0b429;
-    --holdfast: #63a9ff; --stock: #ff8a4c; --retries: #d48cf0; --csr: #e2b93b; --csr-redis: #ff7eb0;
+    --holdfast: #63a9ff; --stock: #ff8a4c; --retries: #d48cf0; --csr: #43cdb9; --csr-redis: #ff7eb0;
   }
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0 auto; padding: 28px 20px 60px; max-width: 1060px; background: var(--paper); color: var(--ink);
+  margin: 0 auto; padding: 28px 20px 60px; max-width: 1100px; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
 }
 header { margin-bottom: 26px; }
@@ -28,6 +28,7 @@ header { margin-bottom: 26px; }
 .holds { background: var(--good); } .broken { background: var(--bad); }
 .invalid, .interrupted { background: var(--unsure); }
 h1 { font-size: clamp(21px, 3.4vw, 31px); line-height: 1.25; margin: 0 0 10px; font-weight: 680; text-wrap: balance; }
+.lead { font-size: 18px; max-width: none; margin: 0 0 10px; color: var(--soft); }
 h2 { font-size: 17px; margin: 0 0 2px; }
 p { margin: 0 0 10px; max-width: 75ch; }
 .note { color: var(--soft); font-size: 14px; }
@@ -36,9 +37,9 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .pair section { margin: 0; min-width: 0; } .pair { margin-bottom: 16px; }
 .scroll { overflow-x: auto; margin: 0 -4px; padding: 0 4px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
-th { color: var(--soft); font-weight: 500; font-size: 12px; text-align: right; vertical-align: bottom; padding: 3px 7px 6px; }
-td { text-align: right; padding: 7px; border-top: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 105px; }
+th { color: var(--soft); font-weight: 500; font-size: 12px; text-align: right; vertical-align: bottom; padding: 3px 5px 6px; }
+td { text-align: right; padding: 7px 5px; border-top: 1px solid var(--rule); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; white-space: normal; min-width: 178px; line-height: 1.3; }
 th.group { text-align: center; border-bottom: 1px solid var(--rule); }
 tr.ours td { font-weight: 650; }
 td.fault { color: var(--bad); font-weight: 650; } td.fine { color: var(--good); }
