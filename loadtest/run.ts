@@ -157,6 +157,8 @@ class Run {
       program: this.#options.k6Path,
       native: true,
       name: "k6",
+      // What measures comes first: a late client would be taken for a late server.
+      prefix: ["nice", "-n", "-10"],
       args: ["run", ...quiet, script],
       // Memory for processor time: the machine is shared with the servers.
       environment: { PLAN: JSON.stringify(plan), GOGC: "400" },
