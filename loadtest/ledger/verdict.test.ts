@@ -1,6 +1,7 @@
 /** The meter itself: histories that are forged, and what the ledger finds in them. */
 
 import { expect, test } from "vitest";
+import { quietMs } from "../contract.ts";
 import { courseOf } from "./course.ts";
 import { clients, entriesEach, Forgery, startedAt } from "./testing/forgery.ts";
 import { objectionsTo } from "./validity.ts";
@@ -71,6 +72,22 @@ test("what was reported as a gap is not lost, and what lies beside it is", () =>
   const { verdict } = judge(forgery);
   expect(verdict.toClients).toMatchObject({ ...nothing, lost: 1, reported: 2 });
   expect(verdict.gapsReported).toBe(1);
+  // Of another room nothing was said.
+  forgery.part(1).moments.pop();
+  forgery.part(1).moments.push({ ...gap, stream: 2, from: 8, to: 9 });
+  expect(judge(forgery).verdict.toClients).toMatchObject({ ...nothing, lost: 3, reported: 0 });
+});
+
+test("nothing is owed from before a client was a member, nor from after its end", () => {
+  const newcomer = new Forgery();
+  newcomer.part(1).moments[1] = { kind: "arrive", at: startedAt + 305 };
+  // Twenty entries, ten milliseconds apart, from 110 ms on.
+  newcomer.part(1).arrivals.splice(0, 4 * 20);
+  expect(judge(newcomer).verdict.toClients).toMatchObject({ ...nothing, owed: owedToClients - 20 });
+  const quitter = new Forgery();
+  quitter.part(1).end = { at: startedAt + 305 + quietMs, connected: true, pending: 0 };
+  quitter.part(1).arrivals.splice(4 * 20);
+  expect(judge(quitter).verdict.toClients).toMatchObject({ ...nothing, owed: owedToClients - 20 });
 });
 
 test("an event may run again when its server was killed meanwhile, under its key alone", () => {
