@@ -18,7 +18,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "bench/**/*.test.ts", "test/tidy/**/*.test.ts"],
+          include: [
+            "src/**/*.test.ts",
+            "bench/**/*.test.ts",
+            "loadtest/**/*.test.ts",
+            "test/tidy/**/*.test.ts",
+          ],
           pool: "forks",
           testTimeout: 20_000,
           hookTimeout: 20_000,

@@ -59,12 +59,21 @@ export class Site {
 
   /** Runs a program on the machine. */
   start(options: ChildOptions): Child {
-    return startChild(this.#owner, { deadlineMs: 170_000, ...options, prefix: this.#namespace.prefix });
+    return startChild(this.#owner, {
+      deadlineMs: programDeadlineMs,
+      ...options,
+      prefix: this.#namespace.prefix,
+    });
   }
 
   /** Runs one of Debian's programs on the machine. */
-  startSystem(name: string, args: readonly string[], environment: Record<string, string> = {}): Child {
-    return this.start({ program: requireProgram(name), native: true, name, args, environment });
+  startSystem(
+    name: string,
+    args: readonly string[],
+    environment: Record<string, string> = {},
+    deadlineMs = programDeadlineMs,
+  ): Child {
+    return this.start({ program: requireProgram(name), native: true, name, args, environment, deadlineMs });
   }
 
   /** Gives the machine another address, as if it were several machines. */
@@ -112,15 +121,11 @@ export class Site {
   }
 
   /** Starts HAProxy with parts of `haproxy/`, by their names; resolves when it takes connections. */
-  async startHaproxy(
-    parts: readonly string[],
-    options: { readonly environment?: Record<string, string>; readonly readyPort?: number } = {},
-  ): Promise<Child> {
+  async startHaproxy(parts: readonly string[], options: HaproxyOptions = {}): Promise<Child> {
     const files = parts.flatMap((part) => ["-f", join(this.repository, "haproxy", `${part}.cfg`)]);
-    const child = this.startSystem("haproxy", ["-W", "-db", ...files], {
-      RUNTIME_SOCKET: this.haproxySocket,
-      ...options.environment,
-    });
+    const environment = { RUNTIME_SOCKET: this.haproxySocket, ...options.environment };
+    const args = ["-W", "-db", ...files];
+    const child = this.startSystem("haproxy", args, environment, options.deadlineMs);
     await this.reachable(options.readyPort ?? 80);
     return child;
   }
@@ -174,10 +179,19 @@ function guardNamespace(owner: Owner, namespace: Namespace): void {
   owner.onTestFinished(() => void watch.kill("SIGKILL"));
 }
 
+/** Every program ends after so long by itself: a little less than a test may take. */
+const programDeadlineMs = 170_000;
+
 // --- types ---
 
 /** Slot a or slot b, and the place in it; the port follows from it. */
 export type NodeName = `${"a" | "b"}${number}`;
+
+export type HaproxyOptions = {
+  readonly environment?: Record<string, string>;
+  readonly readyPort?: number;
+  readonly deadlineMs?: number | undefined;
+};
 
 export type NodeOptions = {
   /** The folder of the sources; this repository by default. */

@@ -1,0 +1,115 @@
+/** What the command was told to do. */
+
+import { parseArgs } from "node:util";
+import type { Kind } from "./contract.ts";
+import type { StoreKind } from "./fleet.ts";
+import { scenarios } from "./scenarios/index.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
+
+/** @throws UsageError with a sentence for the one who typed it. */
+export function readCommands(args: readonly string[]): readonly Command[] {
+  const { values, positionals } = parse(args);
+  const [name = ""] = positionals;
+  if (positionals.length !== 1) throw new UsageError(usage());
+  const text = `npm run loadtest -- ${args.join(" ")}`;
+  const given: Given = { ...values, text };
+  if (name !== "short") return [commandOf(name, given)];
+  return shortForm.map(({ scenario, control }) =>
+    commandOf(scenario, { clients: "60", rate: "40", seconds: "25", control: [control], ...given }),
+  );
+}
+
+function commandOf(name: string, given: Given): Command {
+  const scenario = scenarios.find((one) => one.name === name);
+  if (scenario === undefined) throw new UsageError(usage());
+  const controls = (given.control ?? ["stock"]).filter((control) => control !== "none");
+  const unknown = controls.find((control) => !isControl(control));
+  if (unknown !== undefined)
+    throw new UsageError(`--control is ${controlKinds.join(", ")} or none, not ${unknown}`);
+  const store = given.store ?? scenario.store ?? "sqlite";
+  if (store !== "sqlite" && store !== "redis")
+    throw new UsageError(`--store is sqlite or redis, not ${store}`);
+  return {
+    scenario,
+    controls: controls.filter(isControl),
+    store,
+    clients: wholeNumber("clients", given.clients, scenario.clients),
+    rate: wholeNumber("rate", given.rate, scenario.rate),
+    talkMs: 1_000 * wholeNumber("seconds", given.seconds, scenario.talkMs / 1_000),
+    seed: wholeNumber("seed", given.seed, 1 + Math.floor(Math.random() * 1_000_000)),
+    text: given.text,
+  };
+}
+
+function isControl(control: string): control is (typeof controlKinds)[number] {
+  return (controlKinds as readonly string[]).includes(control);
+}
+
+export class UsageError extends Error {}
+
+function parse(args: readonly string[]) {
+  const text = { type: "string" } as const;
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        control: { ...text, multiple: true },
+        clients: text,
+        rate: text,
+        seconds: text,
+        seed: text,
+        store: text,
+      },
+    });
+  } catch (error) {
+    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
+  }
+}
+
+function wholeNumber(name: string, text: string | undefined, usual: number): number {
+  if (text === undefined) return usual;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw new UsageError(`--${name} takes a whole number from 1, not ${text}`);
+}
+
+function usage(): string {
+  const rows = scenarios.map(({ name, title }) => `  ${name.padEnd(26)} ${title}`);
+  return [
+    "npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seconds S] [--seed S]",
+    "                             [--store sqlite|redis]",
+    ...rows,
+    `  ${"short".padEnd(26)} ${shortForm.map(({ scenario }) => scenario).join(", ")}, small and one after the other`,
+    `Controls: ${controlKinds.join(", ")}, none; stock where nothing is said.`,
+  ].join("\n");
+}
+
+const controlKinds = ["stock", "retries", "csr", "csr-redis"] as const;
+
+/** One control is enough to show that the meter finds what there is to find. */
+const shortForm = [
+  { scenario: "steady", control: "none" },
+  { scenario: "drops", control: "none" },
+  { scenario: "worker-kill", control: "none" },
+  { scenario: "rolling-deploy", control: "stock" },
+] as const;
+
+// --- types ---
+
+type Given = { readonly text: string; readonly control?: string[] | undefined } & Readonly<
+  Partial<Record<"clients" | "rate" | "seconds" | "seed" | "store", string | undefined>>
+>;
+
+export type Command = {
+  readonly scenario: Scenario;
+  readonly controls: readonly Kind[];
+  readonly store: StoreKind;
+  readonly clients: number;
+  readonly rate: number;
+  /** How long there is load. */
+  readonly talkMs: number;
+  readonly seed: number;
+  /** As it was typed. */
+  readonly text: string;
+};

@@ -1,0 +1,188 @@
+/** What servers and clients have reported, as the verdict reads it. */
+
+import type {
+  ClientEnd,
+  ClientPart,
+  Happening,
+  Moment,
+  ReceiptPlace,
+  ServerLine,
+  Start,
+} from "../contract.ts";
+
+export class Book {
+  readonly entries = new Map<string, Entry>();
+  /** Runs of handlers, by client, in the order of their moments once `runsOf` has been asked. */
+  readonly #runs = new Map<number, Run[]>();
+  readonly #clients = new Map<number, ClientPart[]>();
+  readonly happenings: Happening[] = [];
+  start: Start | undefined;
+  deliveries = 0;
+  publishes = 0;
+  handled = 0;
+
+  /** Everything that it was told, for the one who has to find out. */
+  dump(): unknown {
+    return {
+      start: this.start,
+      happenings: this.happenings,
+      entries: [...this.entries.values()],
+      runs: [...this.#runs],
+      clients: [...this.#clients.values()].flat(),
+    };
+  }
+
+  addLine(server: string, line: ServerLine): void {
+    switch (line[0]) {
+      case "try": {
+        const [, publisher, sequence, room, intendedAt, calledAt] = line;
+        const key = entryKey(publisher, sequence);
+        // Of a handler that runs again the first attempt counts.
+        if (this.entries.has(key)) return;
+        this.entries.set(key, { key, publisher, sequence, room, intendedAt, calledAt });
+        this.publishes += 1;
+        return;
+      }
+      case "ok": {
+        const [, publisher, sequence, at, place] = line;
+        const entry = this.entries.get(entryKey(publisher, sequence));
+        if (entry === undefined) throw new Error(`${server} acknowledges ${publisher} ${sequence}, unknown`);
+        entry.acknowledgedAt ??= at;
+        entry.place ??= place;
+        return;
+      }
+      case "no":
+        return;
+      case "run": {
+        const [, client, id, at, key] = line;
+        const runs = this.#runs.get(client) ?? [];
+        runs.push({ id, at, key, server });
+        this.#runs.set(client, runs);
+        this.handled += 1;
+        return;
+      }
+    }
+  }
+
+  addPart(part: ClientPart): void {
+    const parts = this.#clients.get(part.client) ?? [];
+    // Sent again, because the answer to the first time was lost.
+    if (parts.some((known) => known.part === part.part)) return;
+    parts.push(part);
+    this.#clients.set(part.client, parts);
+    this.deliveries += part.arrivals.length / 4;
+  }
+
+  /** Clients that have reported, in the order of their numbers. */
+  clients(): ClientStory[] {
+    return [...this.#clients.values()].map(storyOf).sort((one, other) => one.client - other.client);
+  }
+
+  runsOf(client: number): readonly Run[] {
+    return (this.#runs.get(client) ?? []).sort((one, other) => one.at - other.at);
+  }
+
+  /** For the progress line: how many are connected, by what they have reported so far. */
+  connected(): number {
+    let count = 0;
+    for (const parts of this.#clients.values()) {
+      const last = parts.flatMap(({ moments }) => moments).findLast(isTurn);
+      if (last?.kind === "connect") count += 1;
+    }
+    return count;
+  }
+}
+
+export function entryKey(publisher: string, sequence: number): string {
+  return `${publisher} ${sequence}`;
+}
+
+export function isTurn({ kind }: Moment): boolean {
+  return kind === "connect" || kind === "disconnect";
+}
+
+/** Puts the parts of one client together. */
+function storyOf(unsorted: readonly ClientPart[]): ClientStory {
+  const parts = unsorted.toSorted((one, other) => one.part - other.part);
+  const [first] = parts;
+  const last = parts.at(-1);
+  if (first === undefined || last === undefined) throw new Error("a client without parts");
+  const arrivals = parts.flatMap(({ arrivals: rows, publishers }) =>
+    chunks(rows, 4).map(([publisher = 0, sequence = 0, room = 0, at = 0]) => ({
+      key: entryKey(publishers[publisher] ?? "", sequence),
+      publisher: publishers[publisher] ?? "",
+      sequence,
+      room: first.rooms[room] ?? "",
+      at,
+    })),
+  );
+  const emits = parts.flatMap(({ emits: rows }) =>
+    chunks(rows, 3).map(([id = 0, intendedAt = 0, emittedAt = 0]) => ({ id, intendedAt, emittedAt })),
+  );
+  const answers = parts.flatMap(({ answers: rows }) =>
+    chunks(rows, 3).map(([id = 0, at = 0, how = 0]) => ({ id, at, how })),
+  );
+  const moments = parts.flatMap((part) => part.moments);
+  return {
+    client: first.client,
+    rooms: first.rooms,
+    transport: first.transport,
+    arrivals,
+    emits,
+    answers,
+    moments,
+    arrivedAt: moments.find(({ kind }) => kind === "arrive")?.at,
+    end: last.end,
+    isComplete: last.end !== undefined && parts.every(({ part }, index) => part === index + 1),
+  };
+}
+
+function chunks(row: readonly number[], size: number): number[][] {
+  return Array.from({ length: row.length / size }, (_none, index) =>
+    row.slice(index * size, (index + 1) * size),
+  );
+}
+
+// --- types ---
+
+export type Entry = {
+  readonly key: string;
+  readonly publisher: string;
+  readonly sequence: number;
+  readonly room: string;
+  readonly intendedAt: number;
+  readonly calledAt: number;
+  acknowledgedAt?: number;
+  place?: ReceiptPlace | undefined;
+};
+
+export type Run = {
+  readonly id: number;
+  readonly at: number;
+  readonly key: string;
+  readonly server: string;
+};
+
+export type Arrival = {
+  readonly key: string;
+  readonly publisher: string;
+  readonly sequence: number;
+  readonly room: string;
+  readonly at: number;
+};
+
+export type ClientStory = {
+  readonly client: number;
+  readonly rooms: readonly string[];
+  readonly transport: string;
+  /** In the order in which the application saw them. */
+  readonly arrivals: readonly Arrival[];
+  readonly emits: readonly { readonly id: number; readonly intendedAt: number; readonly emittedAt: number }[];
+  readonly answers: readonly { readonly id: number; readonly at: number; readonly how: number }[];
+  readonly moments: readonly Moment[];
+  /** When it was first told that it is a member of its rooms. */
+  readonly arrivedAt: number | undefined;
+  readonly end: ClientEnd | undefined;
+  /** Every part is there, the last one included. */
+  readonly isComplete: boolean;
+};

@@ -1,0 +1,75 @@
+/** The links that clients come through, when a scenario breaks them: relays in front of the edge. */
+
+import type { Owner } from "../test/harness/owner.ts";
+import { type Relay, type RelayConnection, startRelay } from "../test/harness/relay.ts";
+
+export class Links {
+  readonly #relays: readonly Relay[];
+
+  private constructor(relays: readonly Relay[]) {
+    this.#relays = relays;
+  }
+
+  static none(): Links {
+    return new Links([]);
+  }
+
+  /**
+   * Ten relays, each with a tenth of the clients. The last one lets its clients read slowly, if asked for.
+   */
+  static async open(owner: Owner, host: string, options: LinkOptions): Promise<Links> {
+    const relays = await Promise.all(
+      Array.from({ length: 10 }, () => startRelay(owner, { host, port: options.port })),
+    );
+    const slow = relays.at(-1);
+    if (slow !== undefined && options.slowBytesPerSecond !== undefined)
+      slow.shape = { toClientBytesPerSecond: options.slowBytesPerSecond };
+    return new Links(relays);
+  }
+
+  get urls(): readonly string[] {
+    return this.#relays.map(({ url }) => url);
+  }
+
+  get open(): readonly RelayConnection[] {
+    return this.#relays.flatMap((relay) => relay.open);
+  }
+
+  /** Resets some of the links, at both ends. Returns how many. */
+  reset(isMeant: (link: object) => boolean): number {
+    return this.#each(isMeant, (link) => link.reset());
+  }
+
+  /** The clients' ends go, and the servers are not told. Returns how many. */
+  halfOpen(isMeant: (link: object) => boolean): number {
+    return this.#each(isMeant, (link) => link.resetClient());
+  }
+
+  /** Nobody can connect until `admit`. */
+  refuse(): void {
+    for (const relay of this.#relays) relay.refuse();
+  }
+
+  async admit(): Promise<void> {
+    await Promise.all(this.#relays.map((relay) => relay.listen()));
+  }
+
+  /** The slow ones are as fast as the others from now on. Returns how many. */
+  cure(): number {
+    const relay = this.#relays.at(-1);
+    if (relay === undefined) return 0;
+    relay.shape = {};
+    for (const link of relay.open) link.toClient.pace({});
+    return relay.open.length;
+  }
+
+  #each(isMeant: (link: object) => boolean, act: (link: RelayConnection) => void): number {
+    const meant = this.open.filter(isMeant);
+    for (const link of meant) act(link);
+    return meant.length;
+  }
+}
+
+// --- types ---
+
+export type LinkOptions = { readonly port: number; readonly slowBytesPerSecond?: number | undefined };
