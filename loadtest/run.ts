@@ -89,7 +89,7 @@ class Run {
       await pause(Math.max(0, talkUntil + lastEntryAfterMs - Date.now()));
       await fleet.end();
       this.#serverSeconds = await fleet.processorSeconds();
-      const exit = await this.#k6?.exited(talkUntil - Date.now() + settleMs + 45_000);
+      const exit = await this.#k6?.exited(talkUntil - Date.now() + settleMs + endMs);
       if (exit?.code !== 0) throw new Error(`k6 ended with ${exit?.code}: ${this.#k6?.stderr.slice(-500)}`);
     } finally {
       clearInterval(watch);
@@ -241,6 +241,8 @@ const restMs = 5_000;
 const emitEveryMsMin = 4_000;
 const emitEveryMsEach = 15;
 const settleMs = 30_000;
+/** What k6 takes to end, the last polls of clients that have left included. */
+const endMs = 60_000;
 /** Until then the servers have fallen silent. */
 const lastEntryAfterMs = 1_000;
 

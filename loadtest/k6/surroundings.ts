@@ -77,7 +77,7 @@ class PollingRequest {
   }
 
   send(body: string | null): void {
-    const parameters = { headers: this.#headers, responseType: "text", timeout: "60s" } as const;
+    const parameters = { headers: this.#headers, responseType: "text", timeout: "30s" } as const;
     asyncRequest(this.#method, this.#url, body, parameters).then(
       (response: Response) => this.#end(response.status, response.body),
       () => this.#end(0, ""),

@@ -24,7 +24,8 @@ export class VirtualClient {
   #socket: Socket | undefined;
   #emitted = 0;
   #pending = 0;
-  #lastArrivalAt = 0;
+  /** When an entry arrived last, or a connection began: what was missed comes after that. */
+  #lastNewsAt = 0;
   /** Rooms of which the last entry was shown. */
   #roomsAtEnd = 0;
 
@@ -61,11 +62,12 @@ export class VirtualClient {
   #watch(socket: Socket): void {
     const notebook = this.#notebook;
     socket.on("entry", (publisher: string, sequence: number, room: string) => {
-      this.#lastArrivalAt = Date.now();
-      notebook.arrival(publisher, sequence, room, this.#lastArrivalAt);
+      this.#lastNewsAt = Date.now();
+      notebook.arrival(publisher, sequence, room, this.#lastNewsAt);
       if (publisher === lastPublisher) this.#roomsAtEnd += 1;
     });
     socket.on("connect", () => {
+      this.#lastNewsAt = Date.now();
       notebook.moment({ kind: "connect", at: Date.now(), recovered: socket.recovered });
       socket.emit("arrive", () => notebook.arrived());
     });
@@ -120,7 +122,7 @@ export class VirtualClient {
     const { talkUntilMs, settleMs, startedAt } = this.#plan;
     const timer = setInterval(() => {
       const now = Date.now();
-      const quietForMs = now - Math.max(this.#lastArrivalAt, startedAt + talkUntilMs);
+      const quietForMs = now - Math.max(this.#lastNewsAt, startedAt + talkUntilMs);
       if (!this.#isDone(quietForMs) && now < startedAt + talkUntilMs + settleMs) return;
       clearInterval(timer);
       this.#end();
