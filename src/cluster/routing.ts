@@ -2,6 +2,10 @@
  * Which worker a connection goes to. `@socket.io/sticky` knows the worker of every connection id; for new
  * clients it takes the workers in turn, all that there are, also those that are starting or leave. Here it is
  * shown, while it chooses, only those that take new clients.
+ *
+ * It knows the worker of an id from the worker's word, which on a busy machine comes after the client's next
+ * request: that went to any worker, was answered 400, and its client polled for good or began anew. So ids
+ * say themselves which worker made them, and then that one alone is shown.
  */
 
 import cluster, { type Worker } from "node:cluster";
@@ -41,7 +45,7 @@ export class Routing {
     const { on } = socket;
     let isFirst = true;
     const take = (chunk: Buffer, listener: (chunk: Buffer) => void) => {
-      const give = () => this.#choosing(() => listener(chunk));
+      const give = () => this.#choosing(() => listener(chunk), isFirst ? makerOf(chunk) : undefined);
       if (isFirst) handOver(socket, chunk, give);
       else give();
       isFirst = false;
@@ -52,25 +56,48 @@ export class Routing {
   }
 
   /** A worker that is not enumerable is found by its id, for connections it has, and not by a list. */
-  #choosing(choose: () => void): void {
-    if (this.#closed.size === 0) return choose();
-    this.#list(false);
+  #choosing(choose: () => void, only: Worker | undefined): void {
+    const hidden = only === undefined ? this.#closed : othersThan(only);
+    if (hidden.size === 0) return choose();
+    list(hidden, false);
     try {
       choose();
     } finally {
-      this.#list(true);
-    }
-  }
-
-  #list(enumerable: boolean): void {
-    const workers = cluster.workers ?? {};
-    for (const id of this.#closed) {
-      const worker = workers[id];
-      if (worker === undefined) continue;
-      Object.defineProperty(workers, id, { value: worker, enumerable, configurable: true, writable: true });
+      list(hidden, true);
     }
   }
 }
+
+function list(ids: ReadonlySet<number>, enumerable: boolean): void {
+  const workers = cluster.workers ?? {};
+  for (const id of ids) {
+    const worker = workers[id];
+    if (worker === undefined) continue;
+    Object.defineProperty(workers, id, { value: worker, enumerable, configurable: true, writable: true });
+  }
+}
+
+function othersThan({ id }: Worker): ReadonlySet<number> {
+  const others = Object.keys(cluster.workers ?? {}).map(Number);
+  return new Set(others.filter((other) => other !== id));
+}
+
+/** The worker that made the connection id of a request, if the request has one and the worker is there. */
+function makerOf(head: Buffer): Worker | undefined {
+  const [, mark] = /^[A-Z]+ \S*[?&]sid=\w{3}-([\w-]{2})/.exec(headerOf(head)) ?? [];
+  if (mark === undefined) return undefined;
+  return Object.values(cluster.workers ?? {}).find((worker) => worker && markOf(worker.id) === mark);
+}
+
+/**
+ * Two characters for a worker, of the sixteen behind the node's name in a connection id; fourteen are left to
+ * chance, 84 bits. Of workers that live at one time no two have the same: 4096 are started in between.
+ */
+export function markOf(workerId: number): string {
+  return [(workerId >> 6) & 63, workerId & 63].map((digit) => alphabet[digit]).join("");
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /**
  * Until the worker has said that it has the connection, the primary's end of it would go on reading, and what

@@ -1,10 +1,12 @@
 /** A worker's end of the cluster: connections come from the primary, hints and orders go back and forth. */
 
+import cluster from "node:cluster";
 import { setupWorker } from "@socket.io/sticky";
 import type { Snapshot } from "../metrics/registry.ts";
 import { protocolVersion } from "../protocol/frames.ts";
 import type { Server } from "../server/index.ts";
 import { isOrder, type Notice } from "./messages.ts";
+import { markOf } from "./routing.ts";
 
 /**
  * Joins a server, which must not listen itself, to the cluster. `drain` is called when the primary wants the
@@ -16,6 +18,7 @@ export function joinCluster(
   drain: (lead: boolean) => void,
   measure: () => Promise<Snapshot> = async () => [],
 ): void {
+  markConnectionIds(io);
   setupWorker(io);
   process.on("message", (message: unknown) => {
     if (!isOrder(message)) return;
@@ -36,6 +39,17 @@ export function joinCluster(
       void notify({ holdfast: "committed" });
     });
   });
+}
+
+/** So that the primary knows whose a connection is before this worker has told it. */
+function markConnectionIds(io: Server): void {
+  const { engine } = io as unknown as { engine: { generateId(request: unknown): string } };
+  const makeId = engine.generateId.bind(engine);
+  const mark = markOf(cluster.worker?.id ?? 0);
+  engine.generateId = (request) => {
+    const id = makeId(request);
+    return `${id.slice(0, 4)}${mark}${id.slice(6)}`;
+  };
 }
 
 /** The worker takes clients from now on. */

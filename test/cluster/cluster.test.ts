@@ -41,6 +41,26 @@ test("G1 G2 four workers, rolled twice and killed five times under load", {
   expect(crowd.emitted).toBeGreaterThan(1_000);
 });
 
+test("clients get through while the primary has not heard yet whose they are", async (context) => {
+  const tree = await startTree(context, { kind: "Holdfast", workers: 3, tellsLateMs: 60_000 });
+  const started = performance.now();
+  const crowd = await Crowd.gather(context, {
+    kind: "Holdfast",
+    url: tree.url,
+    clients: 60,
+    roomSize: 10,
+    rate: 60,
+  });
+  const transportOf = (index: number) => crowd.members[index]?.socket.io.engine.transport.name;
+  const isOnItsOwn = (index: number) => transportOf(index) === (index % 3 === 0 ? "polling" : "websocket");
+  await until(() => crowd.members.every(({ number }) => isOnItsOwn(number)), {
+    what: "every client to be on its transport",
+    state: () => crowd.members.map(({ number }) => transportOf(number)).join(" "),
+  });
+  // Without the mark in the id two of three requests went to a worker that does not know it.
+  expect(crowd.reconnectsSince(started).every(({ length }) => length === 1)).toBe(true);
+});
+
 test("control: stock Socket.IO with its cluster adapter loses messages in one roll", {
   timeout: 120_000,
 }, async (context) => {

@@ -45,6 +45,7 @@ async function runPrimary(): Promise<void> {
 }
 
 async function runWorker(): Promise<void> {
+  if (options.tellsLateMs !== undefined) tellLate(options.tellsLateMs);
   const http = createServer();
   const io = new HoldfastServer(http, {
     adapter: createAdapter(),
@@ -54,6 +55,17 @@ async function runWorker(): Promise<void> {
   joinCluster(io, () => void io.delivery.close(options.drain).then(() => process.exit(0)));
   await io.delivery.ready;
   notifyReady();
+}
+
+/** Holds back what a worker says of the connections that it has. */
+function tellLate(ms: number): void {
+  const send = process.send?.bind(process) as (...args: unknown[]) => boolean;
+  const sendLate = (message: { readonly type?: string }, ...rest: unknown[]): boolean => {
+    if (message.type !== "sticky:connection") return send(message, ...rest);
+    setTimeout(() => process.connected && send(message, ...rest), ms);
+    return true;
+  };
+  process.send = sendLate as NonNullable<typeof process.send>;
 }
 
 function runStockWorker(): void {

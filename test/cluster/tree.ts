@@ -15,6 +15,8 @@ export type TreeOptions = {
   readonly port?: number;
   /** Three characters; connection ids begin with them. */
   readonly node?: string;
+  /** Workers tell the primary so much later which connections they have, as on a machine that is busy. */
+  readonly tellsLateMs?: number;
   /** Clients that a worker lets go together, and the pause between; Holdfast's defaults without. */
   readonly drain?: { readonly batchSize: number; readonly batchIntervalMs: number };
 };
