@@ -8,6 +8,7 @@ import { type NodeName, openSite } from "../test/deploy/site.ts";
 import { type Child, programPath, startChild } from "../test/harness/child.ts";
 import type { Owner } from "../test/harness/owner.ts";
 import { until } from "../test/harness/until.ts";
+import { Seeded } from "../test/sim/seeded.ts";
 import type { Kind, Plan } from "./contract.ts";
 import { Fleet, type StoreKind, wholeRunMs } from "./fleet.ts";
 import { bundleScript } from "./k6/bundle.ts";
@@ -15,7 +16,6 @@ import type { Judgement, Progress } from "./ledger/ledger-program.ts";
 import { holds } from "./ledger/verdict.ts";
 import { Links } from "./links.ts";
 import type { Scenario, Stage } from "./scenarios/scenario.ts";
-import { seeded } from "./seeded.ts";
 
 /** Runs it; whatever it started ends with its owner. Where `signal` is aborted, what is known is judged. */
 export async function runOnce(owner: Owner, options: RunOptions): Promise<RunResult> {
@@ -171,6 +171,7 @@ class Run {
     links: Links,
     { talkFrom, talkUntil, seed }: { talkFrom: number; talkUntil: number; seed: number },
   ): Stage {
+    const random = new Seeded(seed);
     return {
       fleet,
       links,
@@ -182,7 +183,7 @@ class Run {
         this.#options.tell(text);
         await this.#ledger?.ask("note", { at: Date.now(), text, killed });
       },
-      chance: seeded(seed),
+      chance: () => random.next(),
     };
   }
 
@@ -214,7 +215,7 @@ class Run {
   }
 }
 
-/** Processor seconds of a process, user and system. */
+/** Processor seconds of a process, user and system; Linux counts them in hundredths for whoever asks. */
 function secondsOf(pid: number | undefined): number | undefined {
   const file = `/proc/${pid}/stat`;
   if (!existsSync(file)) return undefined;

@@ -195,7 +195,7 @@ export function namesOf(instances: readonly Instance[]): string {
 }
 
 /** As the beginning of a sentence. */
-export function areOf(instances: readonly Instance[]): string {
+function areOf(instances: readonly Instance[]): string {
   return `${namesOf(instances)} ${instances.length === 1 ? "is" : "are"}`;
 }
 

@@ -93,7 +93,7 @@ export class Book {
   }
 }
 
-export function entryKey(publisher: string, sequence: number): string {
+function entryKey(publisher: string, sequence: number): string {
   return `${publisher} ${sequence}`;
 }
 

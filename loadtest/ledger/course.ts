@@ -45,7 +45,7 @@ export function courseOf(book: Book): Course {
 }
 
 /** The stretches in which a client's application had no connection, after its first one. */
-export function absencesOf({ client, moments }: ClientStory): readonly Absence[] {
+function absencesOf({ client, moments }: ClientStory): readonly Absence[] {
   const absences: Absence[] = [];
   let since: number | undefined;
   for (const { kind, at } of moments) {

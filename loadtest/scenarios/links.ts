@@ -7,27 +7,27 @@ import type { Scenario, Stage } from "./scenario.ts";
 const dropEveryMs = 15_000;
 const stepMs = 250;
 
-export const drops: Scenario = {
-  name: "drops",
-  title: "each client's link is reset every 15 s",
+/** What the two scenarios below have in common; they differ in how a link breaks. */
+const linksBreakByAge = {
   clients: 200,
   rate: 100,
   talkMs: 45_000,
   lateAfterMs: 20_000,
   testedShareMin: 0.85,
   links: true,
+} as const;
+
+export const drops: Scenario = {
+  ...linksBreakByAge,
+  name: "drops",
+  title: "each client's link is reset every 15 s",
   act: (stage) => breakByAge(stage, (links, isMeant) => links.reset(isMeant), "resets"),
 };
 
 export const halfOpen: Scenario = {
+  ...linksBreakByAge,
   name: "half-open",
   title: "each client's link goes half-open every 15 s: the servers are not told",
-  clients: 200,
-  rate: 100,
-  talkMs: 45_000,
-  lateAfterMs: 20_000,
-  testedShareMin: 0.85,
-  links: true,
   act: (stage) => breakByAge(stage, (links, isMeant) => links.halfOpen(isMeant), "half-open links"),
 };
 

@@ -84,7 +84,8 @@ function othersThan({ id }: Worker): ReadonlySet<number> {
 
 /** The worker that made the connection id of a request, if the request has one and the worker is there. */
 function makerOf(head: Buffer): Worker | undefined {
-  const [, mark] = /^[A-Z]+ \S*[?&]sid=\w{3}-([\w-]{2})/.exec(headerOf(head)) ?? [];
+  const requestLine = head.toString("latin1", 0, head.indexOf("\r\n"));
+  const [, mark] = /^[A-Z]+ \S*[?&]sid=\w{3}-([\w-]{2})/.exec(requestLine) ?? [];
   if (mark === undefined) return undefined;
   return Object.values(cluster.workers ?? {}).find((worker) => worker && markOf(worker.id) === mark);
 }

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../harness/free-port.ts";
-import { Scope } from "../harness/owner.ts";
+import { type Owner, Scope } from "../harness/owner.ts";
 import { startNodes } from "./check/nodes.ts";
 import {
   haproxy,
@@ -75,13 +75,7 @@ describe.concurrent("through a proxy", () => {
   withNginx("the upgrade header is not passed on", async (context) => {
     const location = passesAll.filter((line) => !/Upgrade|Connection/.test(line));
     const port = await startNginx(context, { http: nginxNodes(ports), location });
-    const { code, of, bad, shown } = await checkJson(
-      context,
-      `http://127.0.0.1:${port}`,
-      ...auth,
-      "--idle",
-      "1",
-    );
+    const { code, of, bad, shown } = await checkWithSession(context, port, 1);
     expect([code, bad], shown).toEqual([1, ["websocket"]]);
     expect(of("websocket").seen).toMatch(/^not opened: status 400/);
     expect(curesOf(of("websocket"))).toMatch(
@@ -94,13 +88,7 @@ describe.concurrent("through a proxy", () => {
   withNginx("an nginx time-out shorter than the ping interval", async (context) => {
     const location = passesAll.map((line) => line.replace("75s", "4s"));
     const port = await startNginx(context, { http: nginxNodes(ports), location });
-    const { code, of, bad, shown } = await checkJson(
-      context,
-      `http://127.0.0.1:${port}`,
-      ...auth,
-      "--idle",
-      "6",
-    );
+    const { code, of, bad, shown } = await checkWithSession(context, port, 6);
     expect([code, bad], shown).toEqual([1, ["idle"]]);
     expect(of("idle").seen).toMatch(
       /polling cut after [4-6](\.\d)? s \(status 504 [^;]*; websocket cut after [4-6](\.\d)? s/,
@@ -111,13 +99,7 @@ describe.concurrent("through a proxy", () => {
   withHaproxy("HAProxy's time-outs shorter than the ping interval, each by its name", async (context) => {
     const timeouts = ["timeout server 4s", "timeout tunnel 5s"];
     const port = await startHaproxy(context, { backend: haproxyNodes(ports), timeouts });
-    const { code, of, bad, shown } = await checkJson(
-      context,
-      `http://127.0.0.1:${port}`,
-      ...auth,
-      "--idle",
-      "7",
-    );
+    const { code, of, bad, shown } = await checkWithSession(context, port, 7);
     expect([code, bad], shown).toEqual([1, ["idle"]]);
     expect(of("idle").seen).toMatch(
       /polling cut after [4-6](\.\d)? s \(status 504 [^;]*; websocket cut after [5-7](\.\d)? s/,
@@ -128,13 +110,7 @@ describe.concurrent("through a proxy", () => {
   withNginx("a body limit below what the server takes", async (context) => {
     const location = [...passesAll, "client_max_body_size 100k;"];
     const port = await startNginx(context, { http: nginxNodes(ports), location });
-    const { code, of, bad, shown } = await checkJson(
-      context,
-      `http://127.0.0.1:${port}`,
-      ...auth,
-      "--idle",
-      "1",
-    );
+    const { code, of, bad, shown } = await checkWithSession(context, port, 1);
     expect([code, bad], shown).toEqual([1, ["large"]]);
     expect(of("large").seen).toMatch(
       /^polling: status 413 413 Request Entity Too Large; about (9\d|10\d) kB pass$/,
@@ -145,13 +121,7 @@ describe.concurrent("through a proxy", () => {
   withHaproxy("two nodes that do not share a store", async (context) => {
     const apart = await startNodes(context, ["b00", "b01"], { separateStores: true });
     const port = await startHaproxy(context, { backend: haproxyNodes(apart) });
-    const { code, of, bad, shown } = await checkJson(
-      context,
-      `http://127.0.0.1:${port}`,
-      ...auth,
-      "--idle",
-      "1",
-    );
+    const { code, of, bad, shown } = await checkWithSession(context, port, 1);
     expect([code, bad], shown).toEqual([1, ["nodes"]]);
     expect(of("nodes").seen).toMatch(/^the session of b0[01] is a new one on b0[01]$/);
     expect(curesOf(of("nodes"))).toMatch(
@@ -191,19 +161,18 @@ describe.concurrent("through a proxy", () => {
         `http-request return status 429 hdr retry-after 1 if { sc_http_req_rate(0) gt 25 } ${isNew}`,
       ];
       const port = await startHaproxy(context, { backend: haproxyNodes(ports), rules });
-      const { code, of, shown } = await checkJson(
-        context,
-        `http://127.0.0.1:${port}`,
-        ...auth,
-        "--idle",
-        "1",
-      );
+      const { code, of, shown } = await checkWithSession(context, port, 1);
       expect(code, shown).toBe(0);
       expect(of("polling")).toMatchObject({ result: "warning", seen: expect.stringContaining("status 429") });
       expect(curesOf(of("polling"))).toContain("HAProxy: the rate limit of handshakes");
     },
   );
 });
+
+/** With what the chat asks its clients for, and idle for so many seconds. */
+async function checkWithSession(owner: Owner, port: number, idleSeconds: number) {
+  return await checkJson(owner, `http://127.0.0.1:${port}`, ...auth, "--idle", String(idleSeconds));
+}
 
 /** Says why tests are skipped; where everything has to be there, nothing is skipped. */
 function isThere(path: string | undefined, name: string): boolean {

@@ -13,10 +13,7 @@ export async function askHaproxy(socketPath: string, command: string): Promise<s
 }
 
 /** The state of each server of a backend, such as `UP`, `DOWN`, `NOLB`, by name. */
-export async function statesOf(
-  socketPath: string,
-  backend = "socketio",
-): Promise<ReadonlyMap<string, string>> {
+async function statesOf(socketPath: string, backend = "socketio"): Promise<ReadonlyMap<string, string>> {
   const [head = "", ...rows] = (await askHaproxy(socketPath, "show stat")).trim().split("\n");
   const columns = head.replace(/^# /, "").split(",");
   const cells = rows.map((row) => row.split(","));

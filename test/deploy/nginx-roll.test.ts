@@ -31,7 +31,7 @@ describe.each(forms)("nginx with %s", (_form, topology, nginx) => {
       const old = await site.startNodes(slotA, withoutLead);
       const child = await laid.start(topology);
       const url = topology.includes("tls") ? `https://${site.address}` : site.url();
-      const load = await beginLoad(context, url, { client: { ca: laid.authority } });
+      const load = await beginLoad(context, url, { ca: laid.authority });
 
       let young: readonly Child[] = [];
       const rolled = await load.over(async () => {

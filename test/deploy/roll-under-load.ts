@@ -12,16 +12,19 @@ import { until } from "../harness/until.ts";
 import { chatDialect } from "./chat-dialect.ts";
 
 /** 150 clients of every transport at 200 messages a second; resolves when they have begun to talk. */
-export async function beginLoad(owner: Owner, url: string, options: LoadOptions = {}): Promise<Load> {
+export async function beginLoad(
+  owner: Owner,
+  url: string,
+  client: Readonly<Record<string, unknown>> = {},
+): Promise<Load> {
   const crowd = await Crowd.gather(owner, {
     kind: "Holdfast",
     url,
-    clients: options.clients ?? 150,
+    clients: 150,
     roomSize: 10,
     rate: 200,
     dialect: chatDialect,
-    // The client's own pace where it is told nothing; a drain tells it when to come back.
-    client: { ...options.client },
+    client,
   });
   crowd.talk();
   const load = new Load(crowd);
@@ -95,10 +98,3 @@ export async function drain(nodes: readonly Child[]): Promise<void> {
   const exits = await Promise.all(nodes.map((node) => node.exited(60_000)));
   expect(exits.map(({ code }) => code)).toEqual(nodes.map(() => 0));
 }
-
-// --- types ---
-
-export type LoadOptions = {
-  readonly clients?: number;
-  readonly client?: Readonly<Record<string, unknown>>;
-};

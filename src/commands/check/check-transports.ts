@@ -154,7 +154,7 @@ async function upgradeOnce(inquiry: Inquiry): Promise<LinkFault | undefined> {
   }
 }
 
-export function shownNodes({ nodes }: Inquiry): string {
+function shownNodes({ nodes }: Inquiry): string {
   const sorted = [...nodes].toSorted(([a], [b]) => a.localeCompare(b)).slice(0, nodesShown);
   return (
     sorted.map(([node, count]) => `${node} ${count}`).join(", ") + (nodes.size > nodesShown ? ", …" : "")

@@ -27,7 +27,7 @@ export class SessionProbe {
   #attempt = 0;
   #low = 1;
   #next = 1;
-  generation = 0;
+  #generation = 0;
   /** The session's public id, which is also `socket.id`. */
   id = "";
 
@@ -39,11 +39,6 @@ export class SessionProbe {
     return this.#token !== "";
   }
 
-  /** Sequences that were sent and whose outcome is not known yet. */
-  get pending(): readonly number[] {
-    return Array.from({ length: this.#next - this.#low }, (_, index) => this.#low + index);
-  }
-
   /**
    * Enters the namespace, with the session if there is one. A session that is opened in its place is returned
    * as such, and is not gone on with: the first one may still live at another node.
@@ -51,7 +46,7 @@ export class SessionProbe {
   async connect(link: EngineLink): Promise<Entered> {
     this.#attempt += 1;
     const { namespace, auth, timeoutMs } = this.#target;
-    const holder = { instance: this.#instance, generation: this.generation, attempt: this.#attempt };
+    const holder = { instance: this.#instance, generation: this.#generation, attempt: this.#attempt };
     const [low, next] = [this.#low, this.#next];
     const hello = encodeHello({ versions: [protocolVersion], low, next, positions: [], holder });
     await link.send(`0${this.#prefix}${JSON.stringify({ ...auth, pid: this.#token, offset: hello })}`);
@@ -67,7 +62,7 @@ export class SessionProbe {
     if (isOurs) {
       this.#token = entered.token;
       this.id = entered.id;
-      this.generation = welcome.generation;
+      this.#generation = welcome.generation;
       // As every client, so that the server knows that the welcome has arrived.
       await this.#sendFrames(link, [clientFrame.probe(0)]);
     }
