@@ -10,11 +10,15 @@ import { assert } from "./errors.ts";
 export function cutText(text: string, size: number, from = 0): number[] {
   assert(size >= 2, "a piece has room for a surrogate pair");
   const cuts: number[] = [from];
-  for (let at = from + size; at < text.length; at += size) {
-    const code = text.charCodeAt(at - 1);
-    if (code >= 0xd800 && code <= 0xdbff) at -= 1;
-    cuts.push(at);
-  }
+  for (let at = cutAfter(text, size, from); at < text.length; at = cutAfter(text, size, at)) cuts.push(at);
   cuts.push(text.length);
   return cuts;
+}
+
+/** The first of these places behind `from`. */
+export function cutAfter(text: string, size: number, from: number): number {
+  const at = from + size;
+  if (at >= text.length) return text.length;
+  const code = text.charCodeAt(at - 1);
+  return code >= 0xd800 && code <= 0xdbff ? at - 1 : at;
 }

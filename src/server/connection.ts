@@ -13,6 +13,7 @@ export class Connection {
   closed = false;
   #pending: string[] = [];
   #queuedCharacters = 0;
+  #packetCharacters = firstPacketCharacters;
   #waitsForDrain = false;
   readonly #namespace: string;
   readonly #parsed: boolean;
@@ -38,6 +39,17 @@ export class Connection {
   get takesMore(): boolean {
     if (this.socket.conn.writeBuffer.length === 0) this.#queuedCharacters = 0;
     return this.#queuedCharacters < this.#bufferedCharactersLimit;
+  }
+
+  /**
+   * How large the next packet from the log is to be, `most` at most. A packet arrives as a whole or not at
+   * all, and a client gives a link up when no ping has come over it for the ping interval and timeout
+   * together. So packets begin small and double: over however slow a link each connection brings something.
+   */
+  packetCharacters(most: number): number {
+    const characters = Math.min(this.#packetCharacters, most);
+    this.#packetCharacters = Math.max(this.#packetCharacters, Math.min(2 * this.#packetCharacters, most));
+    return characters;
   }
 
   /** Adds a frame to the packet that is written at the end of this turn of the event loop. */
@@ -129,6 +141,9 @@ export class Connection {
     writeText(this.socket.conn, text, shared === undefined ? this.#ownOptions(text) : shared.options());
   }
 }
+
+/** In the 14 s that are usual (`halfOpenTimeouts`) it gets over a link of 300 bytes a second. */
+const firstPacketCharacters = 4_096;
 
 /** A packet for many connections, encoded once, and into a WebSocket frame only if anyone needs it. */
 export class SharedPacket {

@@ -3,7 +3,7 @@
  * connection, and what it wants to read is read from the log.
  */
 
-import { cutText } from "../protocol/cut-text.ts";
+import { cutAfter } from "../protocol/cut-text.ts";
 import { entryText, serverFrame, skipText } from "../protocol/frames.ts";
 import { carriedOver } from "../protocol/history.ts";
 import { MemberFeed, type FeedOutput } from "../protocol/member-feed.ts";
@@ -99,12 +99,14 @@ export class Member {
   write(entries: readonly Entry[]): void {
     let texts: string[] = [];
     let characters = 0;
+    let charactersMost = this.connection.packetCharacters(packetCharacters);
     for (const entry of entries) {
       const text = this.#textOf(entry);
-      if (texts.length > 0 && characters + text.length > packetCharacters) {
+      if (texts.length > 0 && characters + text.length > charactersMost) {
         this.#writePacket(texts);
         texts = [];
         characters = 0;
+        charactersMost = this.connection.packetCharacters(packetCharacters);
       }
       texts.push(text);
       characters += text.length;
@@ -191,8 +193,8 @@ export class Member {
     const text = this.#textOf(entry);
     // A client that has more than there is has another text, and begins anew.
     let at = from < text.length ? from : 0;
-    for (const end of cutText(text, stream.host.chunkCharacters, at).slice(1)) {
-      if (!connection.takesMore || at >= until) break;
+    while (connection.takesMore && at < Math.min(until, text.length)) {
+      const end = cutAfter(text, connection.packetCharacters(stream.host.chunkCharacters), at);
       connection.queue(serverFrame.part(stream.id, entry.offset, at, text.length, text.slice(at, end)));
       connection.flush();
       at = end;
