@@ -32,9 +32,11 @@ export function* planJoin(context: PlanContext, request: RequestOf<"join">): Pla
   const [looked] = yield { stage: "look", commands: [lookUp] };
   const [word, json] = list(looked);
   if (word !== "ok") return stale;
+  let seen = text(json);
   const cursor = from.kind === "cursor" ? from.consumer : undefined;
-  const stored = json === "" ? undefined : decodeMembership(text(json));
-  if (stored !== undefined && (cursor === undefined || stored.cursor === cursor)) {
+  const stored = seen === "" ? undefined : decodeMembership(seen);
+  const isKept = (membership: StoredMembership) => cursor === undefined || membership.cursor === cursor;
+  if (stored !== undefined && isKept(stored)) {
     const heads = command(partitions.of(key), "heads", [JSON.stringify([key])], [`s:${key}`], "reads");
     const [answer] = yield { stage: "stream", commands: [heads] };
     const head = headOf(list(answer)[0]);
@@ -45,14 +47,17 @@ export function* planJoin(context: PlanContext, request: RequestOf<"join">): Pla
   const { head, offset } = placeOf(entered);
   const base = { epoch: head.epoch, offset };
   const membership: StoredMembership = { room, key, base, cursor, show };
-  const add = command(
-    partitions.of(session),
-    "addRoom",
-    [...fenced(request), room, encodeMembership(membership)],
-    keysOfSession(session),
-  );
-  const [added] = yield { stage: "write", commands: [add] };
-  if (text(list(added)[0]) === "ok") return { ok: true, membership: membershipOf(membership, head) };
+  for (;;) {
+    const values = [...fenced(request), room, seen, encodeMembership(membership)];
+    const add = command(partitions.of(session), "addRoom", values, keysOfSession(session));
+    const [added] = yield { stage: "write", commands: [add] };
+    const [outcome, other] = list(added).map(text);
+    if (outcome === "ok") return { ok: true, membership: membershipOf(membership, head) };
+    if (outcome !== "kept" || other === undefined) break;
+    const kept = decodeMembership(other);
+    if (isKept(kept)) return { ok: true, membership: membershipOf(kept, head) };
+    seen = other;
+  }
   // Somebody else holds the session since; what it is a member of is for that one to say.
   if (stored === undefined) yield { stage: "after", commands: [exitCommand(context, key, session)] };
   return stale;
@@ -133,14 +138,18 @@ export function* planEnroll(
     const stored: StoredMembership = { room, key, base, cursor: undefined, show };
     return { session, stored, head };
   });
-  yield {
+  const written = yield {
     stage: "write",
     commands: begun.map(({ session, stored }) => {
       const values = [session, selector.namespace, stored.room, encodeMembership(stored)];
       return command(partitions.of(session), "enroll", values, keysOfSession(session));
     }),
   };
-  return begun.map(({ session, stored, head }) => ({ session, membership: membershipOf(stored, head) }));
+  return begun.map(({ session, stored, head }, index) => {
+    const [json] = list(written[index]).map(text);
+    const membership = json === undefined ? stored : decodeMembership(json);
+    return { session, membership: membershipOf(membership, head) };
+  });
 }
 
 /** As in Socket.IO, every session is also in the room that is called as the session is. */

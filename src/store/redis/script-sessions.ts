@@ -79,8 +79,12 @@ function commands.lookUp(session, generation, node, heard, room)
   return { 'ok', redis.call('HGET', at('h', session), 'r:' .. room) or '' }
 end
 
-function commands.addRoom(session, generation, node, heard, room, membership)
+-- Returns the membership that another process has stored since this one looked and saw "seen", if it has: what
+-- was published behind that one is to be shown, so it stays.
+function commands.addRoom(session, generation, node, heard, room, seen, membership)
   if not holds(session, generation, node, heard) then return { 'stale' } end
+  local stored = redis.call('HGET', at('h', session), 'r:' .. room)
+  if stored and stored ~= seen then return { 'kept', stored } end
   redis.call('HSET', at('h', session), 'r:' .. room, membership)
   return { 'ok' }
 end
@@ -115,10 +119,11 @@ function commands.absent(session, namespace, rooms)
   return missing
 end
 
+-- Returns the membership as it is now: the session may have joined by itself meanwhile.
 function commands.enroll(session, namespace, room, membership)
   if redis.call('HGET', at('h', session), 'n') ~= namespace then return {} end
   redis.call('HSETNX', at('h', session), 'r:' .. room, membership)
-  return {}
+  return { redis.call('HGET', at('h', session), 'r:' .. room) }
 end
 
 -- Before an append under the key of a session's event: whether the session still owns it. Notes the
