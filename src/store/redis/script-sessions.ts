@@ -79,8 +79,8 @@ function commands.lookUp(session, generation, node, heard, room)
   return { 'ok', redis.call('HGET', at('h', session), 'r:' .. room) or '' }
 end
 
--- Returns the membership that another process has stored since this one looked and saw "seen", if it has: what
--- was published behind that one is to be shown, so it stays.
+-- Returns the membership that another process has stored since this one looked and saw "seen", if it has:
+-- what was published behind that one is to be shown, so it stays.
 function commands.addRoom(session, generation, node, heard, room, seen, membership)
   if not holds(session, generation, node, heard) then return { 'stale' } end
   local stored = redis.call('HGET', at('h', session), 'r:' .. room)
