@@ -3,9 +3,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parse, stringify } from "yaml";
 import { build, type Kustomize } from "./binary.ts";
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
@@ -22,29 +24,21 @@ export const renderings: readonly Rendering[] = [
 ];
 
 /**
- * One overlay with components beside those that it has. What it has already is left out: applied twice, a
- * resource is an error.
+ * One overlay with components beside those that it has, in the way in which somebody adds them: as lines in
+ * its kustomization. What it has already is left out; applied twice, a resource is an error.
  */
 export async function render(kustomize: Kustomize, { overlay, components: added }: Combination) {
-  const has = componentsOf(overlay);
-  const wanted = (added === "all" ? components : added).filter((name) => !has.includes(name));
-  const place = `k8s/overlays/${overlay}`;
-  if (wanted.length === 0) return await build(kustomize, join(repository, place));
-  // In the repository, because kustomize takes relative paths only; where nobody looks for sources.
-  const directory = mkdtempSync(join(repository, "node_modules/.kustomize-"));
-  const path = (target: string) => relative(directory, join(repository, target));
+  const copy = mkdtempSync(join(tmpdir(), "holdfast-kustomize-"));
   try {
-    const lines = [
-      "apiVersion: kustomize.config.k8s.io/v1beta1",
-      "kind: Kustomization",
-      "namespace: holdfast",
-      `resources: [${path(place)}]`,
-      `components: [${wanted.map((name) => path(`k8s/components/${name}`)).join(", ")}]`,
-    ];
-    writeFileSync(join(directory, "kustomization.yaml"), `${lines.join("\n")}\n`);
-    return await build(kustomize, directory);
+    for (const folder of folders) cpSync(join(repository, folder), join(copy, folder), { recursive: true });
+    const path = join(copy, "k8s/overlays", overlay, "kustomization.yaml");
+    const kustomization = parse(readFileSync(path, "utf8")) as { components?: string[] };
+    const paths = (added === "all" ? components : added).map((name) => `../../components/${name}`);
+    kustomization.components = [...new Set([...(kustomization.components ?? []), ...paths])];
+    writeFileSync(path, stringify(kustomization));
+    return await build(kustomize, join(copy, "k8s/overlays", overlay));
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(copy, { recursive: true, force: true });
   }
 }
 
@@ -61,13 +55,8 @@ export function headOf(name: string): string {
   return `# Made by npm run k8s:render out of ${source}; a change made here is overwritten.\n`;
 }
 
-function componentsOf(overlay: string): readonly string[] {
-  const text = readFileSync(join(repository, "k8s/overlays", overlay, "kustomization.yaml"), "utf8");
-  return [...text.matchAll(/\.\.\/components\/([\w-]+)/g)].map((match) => match[1] ?? "");
-}
-
 function sources(): readonly string[] {
-  return ["k8s/base", "k8s/components", "k8s/overlays", "haproxy"]
+  return folders
     .flatMap((folder) =>
       readdirSync(join(repository, folder), { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile() && !entry.name.endsWith(".md"))
@@ -82,6 +71,9 @@ function foldersIn(folder: string): readonly string[] {
     .map((entry) => entry.name)
     .sort();
 }
+
+/** What kustomize reads; the parts of the edge's configuration are those of `haproxy/`. */
+const folders = ["k8s/base", "k8s/components", "k8s/overlays", "haproxy"];
 
 // --- types ---
 

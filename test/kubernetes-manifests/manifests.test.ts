@@ -114,6 +114,7 @@ test.each<readonly [mistake: string, from: string | RegExp, to: string, said: Re
   ["pods scraped twice", "monitored: edge", "monitored: node", /ServiceMonitor holdfast-edge: 0 Services/],
   ["an alert on a metric", "absent(holdfast_draining)", "absent(holdfast_drains)", /holdfast_drains is not/],
   ["an alert on a label", 'reason="reset"', 'reason="rest"', /holdfast_gaps_total has no reason "rest"/],
+  ["a number beside an autoscaler", "  minReadySeconds: 5", "  replicas: 3", /an autoscaler too/],
   ["a metric to scale by", "name: holdfast_connections", "name: connections", /connections is not measured/],
 ])("%s is found", async (_mistake, from, to, said) => {
   const text = readFileSync(join(renderedFolder, "everything.yaml"), "utf8");

@@ -90,10 +90,17 @@ export function referenceFindings(manifests: readonly Manifest[]): readonly stri
       .filter(([kind, target]) => kind !== "ServiceAccount" || target !== "default")
       .map(([kind, target]) => `${name}: there is no ${kind} ${target}`),
   );
-  const scalers = ofKind<IHorizontalPodAutoscaler>(manifests, "HorizontalPodAutoscaler")
+  const autoscalers = ofKind<IHorizontalPodAutoscaler>(manifests, "HorizontalPodAutoscaler");
+  const targets = autoscalers.map(({ spec }) => spec?.scaleTargetRef.name);
+  const scalers = autoscalers
     .filter(({ spec }) => !has(spec?.scaleTargetRef.kind ?? "", spec?.scaleTargetRef.name))
     .map(({ metadata }) => `HorizontalPodAutoscaler ${metadata.name}: there is nothing to scale`);
-  return [...pods, ...scalers, ...monitorFindings(manifests)];
+  // What an autoscaler has found would be set back at every apply.
+  const fixed = ofKind<IDeployment>(manifests, "Deployment")
+    .filter(({ spec }) => spec?.replicas !== undefined)
+    .filter(({ metadata }) => targets.includes(metadata.name))
+    .map(({ metadata }) => `Deployment ${metadata.name}: has a number, and an autoscaler too`);
+  return [...pods, ...scalers, ...fixed, ...monitorFindings(manifests)];
 }
 
 function monitorFindings(manifests: readonly Manifest[]): readonly string[] {
