@@ -97,7 +97,6 @@ async function startEdge(owner: Owner, manifests: readonly Manifest[]): Promise<
       INTERNAL_PORT: String(internalPort),
       HEALTH_PORT: String(healthPort),
       RUNTIME_SOCKET: join(folder, "socket"),
-      CONNECTIONS_MAX: "100",
     },
   });
   const isLive = () =>
