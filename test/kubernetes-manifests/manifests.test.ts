@@ -107,6 +107,7 @@ test.each<readonly [mistake: string, from: string | RegExp, to: string, said: Re
     /finds no pod/,
   ],
   ["a Service's port", "targetPort: internal", "targetPort: interne", /no container has port interne/],
+  ["a policy for outside", "  type: ClusterIP", "  externalTrafficPolicy: Local", /and no address there/],
   ["a probe's port", /livez\n( +)port: http/, "livez\n$1port: htpp", /its probe asks at port htpp/],
   ["a policy for the Service's port", "- port: 8000", "- port: 80", /opens port 80, which none of its pods/],
   ["a ConfigMap", /name: holdfast-settings-\w+\n +image/, "name: other\n        image", /no ConfigMap other/],

@@ -39,6 +39,12 @@ export function selectorFindings(manifests: readonly Manifest[]): readonly strin
 /** Ports that a Service, a probe or a policy names and no container has. */
 export function portFindings(manifests: readonly Manifest[]): readonly string[] {
   const workloads = workloadsOf(manifests);
+  // No schema says so, and every API server does.
+  const inside = ofKind<IService>(manifests, "Service")
+    .filter(
+      ({ spec }) => spec?.externalTrafficPolicy !== undefined && (spec.type ?? "ClusterIP") === "ClusterIP",
+    )
+    .map(({ metadata }) => `Service ${metadata.name}: has traffic from outside, and no address there`);
   const services = ofKind<IService>(manifests, "Service").flatMap(({ metadata, spec }) => {
     const behind = workloads.filter(({ labels }) => matches(labels, spec?.selector));
     return (spec?.ports ?? [])
@@ -55,7 +61,7 @@ export function portFindings(manifests: readonly Manifest[]): readonly string[] 
         ),
     ),
   );
-  return [...services, ...probes, ...policyPortFindings(manifests, workloads)];
+  return [...inside, ...services, ...probes, ...policyPortFindings(manifests, workloads)];
 }
 
 /** A policy goes by the number of the container's port, not of the Service's. */
