@@ -10,18 +10,25 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-/** Undefined where there is none: neither on the PATH, by itself or in kubectl, nor built before. */
-export function findKustomize(): Kustomize | undefined {
-  const kubectl = onPath("kubectl");
-  if (existsSync(cachedPath())) return { command: cachedPath(), parameters: ["build"] };
-  if (kubectl !== undefined) return { command: kubectl, parameters: ["kustomize"] };
-  const kustomize = onPath("kustomize");
-  return kustomize === undefined ? undefined : { command: kustomize, parameters: ["build"] };
+/** Undefined where there is none: neither built before, nor on the PATH, in kubectl or by itself. */
+export async function findKustomize(): Promise<Kustomize | undefined> {
+  const candidates = [
+    { command: cachedPath(), parameters: ["build"], version: ["version"] },
+    { command: onPath("kubectl"), parameters: ["kustomize"], version: ["version", "--client"] },
+    { command: onPath("kustomize"), parameters: ["build"], version: ["version"] },
+  ];
+  for (const { command, parameters, version } of candidates) {
+    if (command === undefined || !existsSync(command)) continue;
+    const said = await promisify(execFile)(command, version, { timeout: 10_000 }).catch(() => undefined);
+    const major = /^(?:Kustomize Version: )?v(\d+)\./m.exec(said?.stdout ?? "")?.[1];
+    if (Number(major ?? 0) >= majorVersionMin) return { command, parameters };
+  }
+  return undefined;
 }
 
 /** The one that is there, or a new one; throws an error that says how to get it. */
 export async function provideKustomize(tell: (text: string) => void): Promise<Kustomize> {
-  const found = findKustomize();
+  const found = await findKustomize();
   if (found !== undefined) return found;
   const go = onPath("go", "/usr/local/go/bin");
   if (go === undefined) throw new Error(missingKustomize);
@@ -52,8 +59,8 @@ export async function build({ command, parameters }: Kustomize, directory: strin
   return stdout;
 }
 
-export const missingKustomize = `kustomize is missing. Any of these will do:
-  kubectl (https://kubernetes.io/docs/tasks/tools) on the PATH, or kustomize itself;
+export const missingKustomize = `kustomize 5 or newer is missing. Any of these will do:
+  kubectl from 1.27 on (https://kubernetes.io/docs/tasks/tools) on the PATH, or kustomize itself;
   Go (https://go.dev/dl, or the package golang-go), from which npm run k8s:render builds it.`;
 
 function onPath(name: string, ...besides: readonly string[]): string | undefined {
@@ -70,6 +77,8 @@ function cachedPath(): string {
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const modulePath = "sigs.k8s.io/kustomize/kustomize/v5";
+/** Older ones do not put labels into templates only. */
+const majorVersionMin = 5;
 
 // --- types ---
 
