@@ -45,7 +45,8 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
 
   describe("under load", () => {
     beforeAll(async () => {
-      load = await beginLoad(scope, await site.url());
+      // What two cores carry beside a whole cluster, and twice the nodes during a rollout.
+      load = await beginLoad(scope, await site.url(), {}, { clients: 60, rate: 60 });
     });
 
     test("G1 G2 all nodes are restarted", async () => {
