@@ -5,14 +5,18 @@ import type { IPrometheusRule } from "@kubernetes-models/prometheus-operator/mon
 import { catalogue, type MetricRow } from "../../src/metrics/catalogue.ts";
 import { type Manifest, ofKind } from "./manifests.ts";
 
-/** Metrics, labels and values of labels that neither the catalogue nor HAProxy has. */
-export function alertFindings(manifests: readonly Manifest[]): readonly string[] {
-  const alerts = ofKind<IPrometheusRule>(manifests, "PrometheusRule").flatMap(({ spec }) =>
+export function alertsIn(manifests: readonly Manifest[]): readonly Alert[] {
+  return ofKind<IPrometheusRule>(manifests, "PrometheusRule").flatMap(({ spec }) =>
     (spec?.groups ?? []).flatMap(({ rules = [] }) =>
-      rules.flatMap(({ alert, expr }) =>
-        findingsIn(String(expr)).map((finding) => `alert ${alert}: ${finding}`),
-      ),
+      rules.map(({ alert, expr }) => ({ alert: alert ?? "", expression: String(expr) })),
     ),
+  );
+}
+
+/** Metrics, labels and values of labels that the catalogue does not have. */
+export function alertFindings(manifests: readonly Manifest[]): readonly string[] {
+  const alerts = alertsIn(manifests).flatMap(({ alert, expression }) =>
+    findingsIn(expression).map((finding) => `alert ${alert}: ${finding}`),
   );
   const scalers = ofKind<IHorizontalPodAutoscaler>(manifests, "HorizontalPodAutoscaler").flatMap(
     ({ metadata, spec }) =>
@@ -27,8 +31,8 @@ export function alertFindings(manifests: readonly Manifest[]): readonly string[]
 
 /** The metrics of HAProxy that the alerts of these manifests name. */
 export function edgeMetricsIn(manifests: readonly Manifest[]): readonly string[] {
-  const text = ofKind<IPrometheusRule>(manifests, "PrometheusRule")
-    .flatMap(({ spec }) => (spec?.groups ?? []).flatMap(({ rules = [] }) => rules.map(({ expr }) => expr)))
+  const text = alertsIn(manifests)
+    .map(({ expression }) => expression)
     .join("\n");
   return [...new Set(text.match(/\bhaproxy_\w+/g) ?? [])].sort();
 }
@@ -52,3 +56,7 @@ function rowOf(name: string): MetricRow | undefined {
   const histogram = rows[name.replace(/_bucket$/, "")];
   return rows[name] ?? (histogram?.type === "histogram" ? histogram : undefined);
 }
+
+// --- types ---
+
+export type Alert = { readonly alert: string; readonly expression: string };

@@ -8,8 +8,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { renderedFolder, renderings, repository } from "../../scripts/kustomize/renderings.ts";
-import { alertFindings } from "./alert-rules.ts";
+import {
+  components,
+  overlays,
+  renderedFolder,
+  renderings,
+  repository,
+} from "../../scripts/kustomize/renderings.ts";
+import { alertFindings, alertsIn } from "./alert-rules.ts";
 import { allFindings, schemaFindings } from "./all-rules.ts";
 import { edgeFindings } from "./edge-rules.ts";
 import { parseManifests, readManifests } from "./manifests.ts";
@@ -68,6 +74,23 @@ test("everything.yaml holds every kind that the project has", () => {
     "ServiceMonitor",
     "StatefulSet",
   ]);
+});
+
+test("k8s/README.md has a row for every component and overlay, and no other", () => {
+  const rows = readFileSync(join(repository, "k8s/README.md"), "utf8").match(
+    /^\| `(components|overlays)\/.*?`/gm,
+  );
+  const wanted = [
+    ...overlays.map((name) => `| \`overlays/${name}\``),
+    ...components.map((name) => `| \`components/${name}\``),
+  ];
+  expect([...(rows ?? [])].sort()).toEqual(wanted.sort());
+});
+
+test("k8s/operating.md has a row for every alert, and no other", () => {
+  const rows = readFileSync(join(repository, "k8s/operating.md"), "utf8").match(/^\| `Holdfast\w+`/gm) ?? [];
+  const alerts = alertsIn(readManifests(join(renderedFolder, "everything.yaml")));
+  expect(rows).toEqual(alerts.map(({ alert }) => `| \`${alert}\``));
 });
 
 // A rule that finds nothing any more, because a field has another name now, would pass for one that is kept.
