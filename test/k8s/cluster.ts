@@ -114,6 +114,16 @@ export class Installation {
     });
   }
 
+  /** Asks for the end of a pod as `kubectl drain` does. What comes of it is up to the disruption budget. */
+  async evict(pod: string): Promise<Ended> {
+    const name = pod.replace("pod/", "");
+    const file = join(this.#folder, `evict-${name}.json`);
+    const metadata = { name, namespace: this.namespace };
+    writeFileSync(file, JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata }));
+    const path = `/api/v1/namespaces/${this.namespace}/pods/${name}/eviction`;
+    return await kubectlTried(["create", "--raw", path, "--filename", file]);
+  }
+
   /** Names of pods, also of those that are ending. */
   async pods(component: string): Promise<string[]> {
     const selector = `app.kubernetes.io/component=${component}`;
@@ -152,7 +162,8 @@ export class Installation {
       "--prefix",
       "--tail=60",
     );
-    return [pods, events.split("\n").slice(-40).join("\n"), logs, edges].join("\n\n");
+    const ended = await this.tried("logs", "--selector", selector, "--prefix", "--tail=10", "--previous");
+    return [pods, ended.report, events.split("\n").slice(-40).join("\n"), logs, edges].join("\n\n");
   }
 }
 
