@@ -73,6 +73,7 @@ export default defineConfig({
           name: "k8s",
           include: ["test/k8s/**/*.test.ts"],
           pool: "forks",
+          fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 4 },

@@ -39,12 +39,14 @@ export async function kubectlTried(args: readonly string[], deadlineMs = 170_000
 
 /** Holdfast in a namespace of its own, which is removed when its owner ends. */
 export class Installation {
-  readonly namespace = `holdfast-test-${process.pid}`;
+  readonly namespace: string;
   /** Of the working copy; another image under another name is what an exchange needs. */
   readonly images = { first: "holdfast-test:first", second: "holdfast-test:second" } as const;
   readonly #folder = mkdtempSync(join(tmpdir(), "holdfast-k8s-"));
 
   constructor(owner: Owner) {
+    counted += 1;
+    this.namespace = `holdfast-test-${process.pid}-${counted}`;
     owner.onTestFinished(() => rmSync(this.#folder, { recursive: true, force: true }));
     // Nobody waits for clients that are gone.
     const atOnce = `kubectl delete pods --all --namespace ${this.namespace} --grace-period=1 --timeout=60s`;
@@ -90,11 +92,17 @@ export class Installation {
     return await kubectl("kustomize", from);
   }
 
-  /** Applies what was rendered. Returns what `kubectl` says of each object. */
-  async apply(rendered: string, ...options: readonly string[]): Promise<string> {
+  /** Applies what was rendered, and fails when one of the objects is refused. */
+  async apply(rendered: string, ...options: readonly string[]): Promise<void> {
+    const { code, report } = await this.applied(rendered, ...options);
+    if (code !== 0) throw new Error(`kubectl apply: ${report}`);
+  }
+
+  /** What comes of applying what was rendered. */
+  async applied(rendered: string, ...options: readonly string[]): Promise<Ended> {
     const file = join(mkdtempSync(join(this.#folder, "rendered-")), "all.yaml");
     writeFileSync(file, rendered);
-    return await kubectl("apply", "--filename", file, ...options);
+    return await kubectlTried(["apply", "--filename", file, ...options]);
   }
 
   async run(...args: readonly string[]): Promise<string> {
@@ -112,6 +120,16 @@ export class Installation {
       what: `${count} pods of ${name}, and those of before gone`,
       deadlineMs: 90_000,
     });
+  }
+
+  /** Asks for the end of a pod as `kubectl drain` does. What comes of it is up to the disruption budget. */
+  async evict(pod: string): Promise<Ended> {
+    const name = pod.replace("pod/", "");
+    const file = join(this.#folder, `evict-${name}.json`);
+    const metadata = { name, namespace: this.namespace };
+    writeFileSync(file, JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata }));
+    const path = `/api/v1/namespaces/${this.namespace}/pods/${name}/eviction`;
+    return await kubectlTried(["create", "--raw", path, "--filename", file]);
   }
 
   /** Names of pods, also of those that are ending. */
@@ -152,16 +170,19 @@ export class Installation {
       "--prefix",
       "--tail=60",
     );
-    return [pods, events.split("\n").slice(-40).join("\n"), logs, edges].join("\n\n");
+    const ended = await this.tried("logs", "--selector", selector, "--prefix", "--tail=10", "--previous");
+    return [pods, ended.report, events.split("\n").slice(-40).join("\n"), logs, edges].join("\n\n");
   }
 }
+
+let counted = 0;
 
 async function run(program: string, args: readonly string[], deadlineMs: number): Promise<Ended> {
   const scope = new Scope();
   try {
     const child = startChild(scope, { program, native: true, args, deadlineMs });
     const { code } = await child.exited(deadlineMs + 5_000);
-    return { code, stdout: child.stdout.trim(), report: child.report() };
+    return { code, stdout: child.stdout.trim(), stderr: child.stderr.trim(), report: child.report() };
   } finally {
     await scope.end();
   }
@@ -169,4 +190,9 @@ async function run(program: string, args: readonly string[], deadlineMs: number)
 
 // --- types ---
 
-type Ended = { readonly code: number | null; readonly stdout: string; readonly report: string };
+type Ended = {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly report: string;
+};

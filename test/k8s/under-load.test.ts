@@ -98,6 +98,23 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
       });
     });
 
+    test("G1 G2 a machine is emptied, one node after the other", async () => {
+      await site.apply(budget, "--namespace", site.namespace);
+      const [first = "", second = ""] = await site.pods("node");
+      await until(async () => (await site.run("get", "pdb/holdfast", allowed)) === "1", {
+        what: "the budget to allow one disruption",
+        deadlineMs: 30_000,
+      });
+      await over("eviction", 1, async () => {
+        const evicted = await site.evict(first);
+        expect(evicted.code, evicted.report).toBe(0);
+        const refused = await site.evict(second);
+        expect(refused.report).toContain("would violate the pod's disruption budget");
+        await gone(first);
+        await site.rolledOut(nodes, "node", 3);
+      });
+    });
+
     test("G1 G2 the edges are restarted", async () => {
       await over("rollout restart of the edge", 1, async () => {
         await site.run("rollout", "restart", edges);
@@ -124,11 +141,11 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
   async function over(what: string, reconnectsMax: number, act: () => Promise<void>): Promise<void> {
     const startedAt = performance.now();
     const takenBefore = load.crowd.acknowledged;
-    load.crowd.talk();
     const reconnected = await load.over(act, reconnectsMax);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     await load.end();
     const taken = load.crowd.acknowledged - takenBefore;
+    load.crowd.talk();
     const { length } = load.crowd.members;
     console.log(`${what}: ${seconds} s, ${reconnected} of ${length} clients reconnected, ${taken} messages`);
   }
@@ -136,7 +153,7 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
   async function gone(pod: string): Promise<void> {
     await until(async () => !(await site.pods("node")).includes(pod), {
       what: `${pod} to be gone`,
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
     });
   }
 
@@ -147,6 +164,19 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
     return Number(/^haproxy_sticktable_used\{name="socketio"[^}]*\} (\d+)/m.exec(metrics)?.[1]);
   }
 });
+
+const allowed = "--output=jsonpath={.status.disruptionsAllowed}";
+const budget = `
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: holdfast
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      app.kubernetes.io/component: node
+`;
 
 /** Of a rollout that makes no progress; the shipped one waits for slow registries. */
 const shortDeadline = `
