@@ -3,9 +3,10 @@ import { defineConfig } from "vitest/config";
 const containerTests = ["test/deploy/container.test.ts"];
 
 /**
- * Four projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
+ * Five projects: `unit` (beside the sources, and the tidy test) runs first and fails fast; `blackbox` starts
  * real processes, so each of its files is a process of its own and a test may take a minute. `npm test` runs
- * these two; `deploy` and `containers`, whole deployments through real proxies, are `npm run test:deploy`.
+ * these two; `deploy` and `containers`, whole deployments through real proxies, are `npm run test:deploy`,
+ * and `k8s`, in a cluster, is `npm run test:k8s`.
  */
 export default defineConfig({
   test: {
@@ -35,7 +36,7 @@ export default defineConfig({
         test: {
           name: "blackbox",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/tidy/**", "test/deploy/**"],
+          exclude: ["test/tidy/**", "test/deploy/**", "test/k8s/**"],
           pool: "forks",
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -64,6 +65,18 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "k8s",
+          include: ["test/k8s/**/*.test.ts"],
+          pool: "forks",
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -8,12 +8,13 @@ import type { Server as HttpServer } from "node:http";
 import { Server as StockServer, type ServerOptions } from "socket.io";
 import { serveClientBundle } from "./client-bundle.ts";
 import { type AdapterMaker, durableAdapter } from "./adapter.ts";
+import { nameNodeInConnectionIds } from "./connection-ids.ts";
 import type { Delivery } from "./delivery.ts";
 import { DeliveryNode } from "./delivery-node.ts";
 import { type DeliveryOptions, resolveOptions } from "./options.ts";
 import { installPublish, rememberNode } from "./publish.ts";
 import { redisAdapter } from "./redis-adapter.ts";
-import { inheritSessionListeners, setConnectionIds } from "./socket-io.ts";
+import { inheritSessionListeners } from "./socket-io.ts";
 
 export type HoldfastServerOptions = Partial<ServerOptions> & { readonly delivery?: DeliveryOptions };
 
@@ -61,8 +62,7 @@ export class HoldfastServer extends StockServer {
   }
 
   #attached(): void {
-    const { node } = this.#node.options;
-    setConnectionIds(this, () => `${node}-${randomBytes(12).toString("base64url")}`);
+    nameNodeInConnectionIds(this, this.#node.options.node);
     const { httpServer } = this as unknown as { httpServer?: HttpServer };
     if (httpServer !== undefined && this.serveClient()) serveClientBundle(httpServer, this.path());
   }

@@ -1,6 +1,7 @@
 /**
  * The contract with Socket.IO 4.8: every internal that `socket-io.ts`, `adapter.ts`, `publish.ts`,
- * `stock-clients.ts` and `delivery-node.ts` touch. Each test fails by the name of what has moved.
+ * `stock-clients.ts`, `connection-ids.ts` and `delivery-node.ts` touch. Each test fails by the name of what
+ * has moved.
  */
 
 import { EventEmitter } from "node:events";
@@ -210,6 +211,27 @@ test("generateId makes connection ids, a middleware refuses, clients has the con
   const response = await fetch(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`);
   expect(response.status).toBe(503);
   expect(query).toMatchObject({ EIO: "4", transport: "polling" });
+});
+
+test("verify decides by a code, with 1 for an unknown id, and headers come with every answer", async () => {
+  const io = await listen();
+  const engine = io.engine as unknown as EventEmitter & { verify(...args: unknown[]): void };
+  const verify = vi.spyOn(engine, "verify");
+  const decided: unknown[] = [];
+  verify.mockImplementation((request, isUpgrade, decide) => {
+    verify.mockRestore();
+    engine.verify(request, isUpgrade, (...args: unknown[]) => {
+      decided.push(isUpgrade, args[0], (request as { res?: unknown }).res !== undefined);
+      (decide as (...args: unknown[]) => void)(...args);
+    });
+  });
+  engine.on("headers", (headers: Record<string, string>) => (headers["x-said"] = "so"));
+  const { port } = (io as unknown as { httpServer: { address(): AddressInfo } }).httpServer.address();
+  const url = `http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`;
+  const unknown = await fetch(`${url}&sid=abc-0123456789abcdef`);
+  expect([unknown.status, await unknown.json()]).toEqual([400, { code: 1, message: "Session ID unknown" }]);
+  expect(decided).toEqual([false, 1, true]);
+  expect((await fetch(url)).headers.get("x-said")).toBe("so");
 });
 
 test("a broadcast operator has rooms, exceptRooms and adapter, and one class", async () => {

@@ -354,15 +354,6 @@ export function sendFramesParsed(socket: HoldfastSocket, frames: readonly unknow
   socket.packet({ type: packetEvent, data: [frameEvent, ...frames] });
 }
 
-/**
- * Makes connection ids `<node>-<16 characters>`: 20 characters, as `@socket.io/sticky` and load balancers
- * expect.
- */
-export function setConnectionIds(server: Server, makeId: () => string): void {
-  const { engine } = server as unknown as { engine: { generateId: () => string } };
-  engine.generateId = makeId;
-}
-
 /** Calls the listeners of an event one by one and returns what they return, which `emit` would throw away. */
 export function listenersOf(target: unknown, event: string): ((...args: unknown[]) => unknown)[] {
   const emitter = target as { rawListeners(event: string): ((...args: unknown[]) => unknown)[] };

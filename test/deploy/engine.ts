@@ -124,7 +124,7 @@ let counted = 0;
  * Containers belong to the engine, and outlive who started them. When the test is over, or this process is
  * killed, a shell runs `command`; it is in a session of its own, so that a Ctrl-C does not take it before.
  */
-function removeAfter(owner: Owner, command: string): void {
+export function removeAfter(owner: Owner, command: string): void {
   const watch = spawn("/bin/sh", ["-c", `read -r line; ${command} >/dev/null 2>&1`], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,

@@ -127,7 +127,7 @@ describe.skipIf(whyNoSite !== undefined)("the edges of HAProxy", () => {
     const rows = [...page.matchAll(/^\| .* \| `([a-z. -]+\.cfg)`/gm)].map(([, parts = ""]) =>
       parts.split(" "),
     );
-    expect(rows).toHaveLength(6);
+    expect(rows).toHaveLength(7);
     const { certificateFile, keyFile } = await makeCertificate(context);
     const file = join(newFolder(context), "site.pem");
     writeFileSync(file, readFileSync(certificateFile, "utf8") + readFileSync(keyFile, "utf8"));

@@ -11,18 +11,21 @@ import type { Owner } from "../harness/owner.ts";
 import { until } from "../harness/until.ts";
 import { chatDialect } from "./chat-dialect.ts";
 
-/** 150 clients of every transport at 200 messages a second; resolves when they have begun to talk. */
+/**
+ * 150 clients of every transport at 200 messages a second, unless `size` says less; resolves when they have
+ * begun to talk.
+ */
 export async function beginLoad(
   owner: Owner,
   url: string,
   client: Readonly<Record<string, unknown>> = {},
+  size: { readonly clients: number; readonly rate: number } = { clients: 150, rate: 200 },
 ): Promise<Load> {
   const crowd = await Crowd.gather(owner, {
     kind: "Holdfast",
     url,
-    clients: 150,
+    ...size,
     roomSize: 10,
-    rate: 200,
     dialect: chatDialect,
     client,
   });

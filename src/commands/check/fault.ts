@@ -26,9 +26,12 @@ export class LinkFault extends Error {
     this.retryAfterSeconds = Number(answer.headers?.["retry-after"] ?? 1) || 1;
   }
 
-  /** The answer of an Engine.IO that does not know the connection. */
+  /**
+   * The answer of an Engine.IO that does not know the connection; Holdfast's is 404 where it is another
+   * node's.
+   */
   get isUnknownSession(): boolean {
-    return this.status === 400 && /"code":1\b|Session ID unknown/.test(this.body);
+    return (this.status === 400 || this.status === 404) && /"code":1\b|Session ID unknown/.test(this.body);
   }
 
   get isRateLimit(): boolean {
