@@ -1,7 +1,7 @@
 /** The links that clients come through, when a scenario breaks them: relays in front of the edge. */
 
 import type { Owner } from "../test/harness/owner.ts";
-import { type Relay, type RelayConnection, startRelay } from "../test/harness/relay.ts";
+import { type Relay, type RelayConnection, type RelayTarget, startRelay } from "../test/harness/relay.ts";
 
 export class Links {
   readonly #relays: readonly Relay[];
@@ -25,6 +25,15 @@ export class Links {
     if (slow !== undefined && options.slowBytesPerSecond !== undefined)
       slow.shape = { toClientBytesPerSecond: options.slowBytesPerSecond };
     return new Links(relays);
+  }
+
+  /** One for all clients, to somewhere else; every tenth link that it carries is slow, if asked for. */
+  static async front(owner: Owner, target: RelayTarget, options: Omit<LinkOptions, "port">): Promise<Links> {
+    const relay = await startRelay(owner, target);
+    const { slowBytesPerSecond } = options;
+    if (slowBytesPerSecond !== undefined)
+      relay.shapeOf = (count) => (count % 10 === 9 ? { toClientBytesPerSecond: slowBytesPerSecond } : {});
+    return new Links([relay]);
   }
 
   get urls(): readonly string[] {
@@ -59,6 +68,7 @@ export class Links {
     const relay = this.#relays.at(-1);
     if (relay === undefined) return 0;
     relay.shape = {};
+    relay.shapeOf = undefined;
     for (const link of relay.open) link.toClient.pace({});
     return relay.open.length;
   }

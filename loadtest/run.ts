@@ -1,20 +1,18 @@
 /** One run: a scenario, with servers of one kind, from an empty machine to the ledger's judgement. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { type NodeName, openSite } from "../test/deploy/site.ts";
-import { type Child, programPath, startChild } from "../test/harness/child.ts";
+import type { Child } from "../test/harness/child.ts";
 import type { Owner } from "../test/harness/owner.ts";
 import { until } from "../test/harness/until.ts";
 import { Seeded } from "../test/sim/seeded.ts";
 import type { Kind, Plan } from "./contract.ts";
 import { Fleet, type StoreKind, wholeRunMs } from "./fleet.ts";
-import { bundleScript } from "./k6/bundle.ts";
 import type { Judgement, Progress } from "./ledger/ledger-program.ts";
 import { holds } from "./ledger/verdict.ts";
 import { Links } from "./links.ts";
+import { startK6, startLedger } from "./processes.ts";
 import type { Scenario, Stage } from "./scenarios/scenario.ts";
 
 /** Runs it; whatever it started ends with its owner. Where `signal` is aborted, what is known is judged. */
@@ -132,38 +130,14 @@ class Run {
   }
 
   async #startLedger(addresses: readonly string[]): Promise<number> {
-    this.#ledger = startChild(this.#owner, {
-      program: programPath("./ledger/ledger-program.ts", import.meta.url),
-      name: "ledger",
-      args: [JSON.stringify(addresses)],
-      deadlineMs: wholeRunMs,
-    });
-    return (await this.#ledger.event<{ port: number }>("ready")).port;
+    const { process, port } = await startLedger(this.#owner, { addresses, deadlineMs: wholeRunMs });
+    this.#ledger = process;
+    return port;
   }
 
   async #startK6(plan: Plan): Promise<void> {
-    const folder = mkdtempSync(join(tmpdir(), "holdfast-loadtest-"));
-    this.#owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const script = join(folder, "client.js");
-    await bundleScript(script);
-    const quiet = [
-      "--quiet",
-      "--no-usage-report",
-      "--summary-mode=disabled",
-      "--no-color",
-      "--no-thresholds",
-    ];
-    this.#k6 = startChild(this.#owner, {
-      program: this.#options.k6Path,
-      native: true,
-      name: "k6",
-      // What measures comes first: a late client would be taken for a late server.
-      prefix: ["nice", "-n", "-10"],
-      args: ["run", ...quiet, script],
-      // Memory for processor time: the machine is shared with the servers.
-      environment: { PLAN: JSON.stringify(plan), GOGC: "400" },
-      deadlineMs: wholeRunMs,
-    });
+    const options = { path: this.#options.k6Path, plan, deadlineMs: wholeRunMs };
+    this.#k6 = await startK6(this.#owner, options);
   }
 
   #stage(

@@ -24,6 +24,8 @@ export const options: Options = {
     },
   },
   setupTimeout: "30s",
+  hosts: { ...plan.hosts },
+  insecureSkipTLSVerify: plan.insecure === true,
 };
 
 /** Finds out how far this clock is from the ledger's, and has the ledger say when the run began. */

@@ -9,6 +9,7 @@ export class Notebook {
   #arrivals: number[] = [];
   #emits: number[] = [];
   #answers: number[] = [];
+  #says: number[] = [];
   #moments: Moment[] = [];
   #end: ClientPart["end"];
   #hasArrived = false;
@@ -31,8 +32,12 @@ export class Notebook {
     this.#emits.push(id, intendedAt, at);
   }
 
-  answered(id: number, how: -1 | 0 | 1): void {
+  answered(id: number, how: -1 | 0 | 1 | 2): void {
     this.#answers.push(id, Date.now(), how);
+  }
+
+  said(id: number, room: string): void {
+    this.#says.push(id, this.#about.rooms.indexOf(room));
   }
 
   moment(moment: Moment): void {
@@ -56,11 +61,12 @@ export class Notebook {
       arrivals: this.#arrivals,
       emits: this.#emits,
       answers: this.#answers,
+      says: this.#says,
       moments: this.#moments,
     };
     const isEmpty = Object.values(rows).every(({ length }) => length === 0);
     if (isEmpty && this.#end === undefined) return undefined;
-    [this.#arrivals, this.#emits, this.#answers, this.#moments] = [[], [], [], []];
+    [this.#arrivals, this.#emits, this.#answers, this.#says, this.#moments] = [[], [], [], [], []];
     const end = this.#end === undefined ? {} : { end: this.#end };
     this.#part += 1;
     const part: ClientPart = {

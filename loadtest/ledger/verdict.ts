@@ -3,24 +3,35 @@
  * test: it trusts acknowledgements, and what was shown, and nobody's counters.
  */
 
-import { quietMs } from "../contract.ts";
-import { type Arrival, type Book, type ClientStory, type Entry, type Run } from "./book.ts";
+import { publisherOf, quietMs } from "../contract.ts";
+import { type Arrival, type Book, type ClientStory, type Entry, entryKey, type Run } from "./book.ts";
 import { Histogram, type Percentiles } from "./histogram.ts";
 
 /**
  * Judges both directions, for all clients whose report is complete. Of another nobody knows what it has seen,
  * and the run is invalid anyway.
  */
-export function verdictOf(book: Book, { lateAfterMs }: { readonly lateAfterMs: number }): Verdict {
+export function verdictOf(
+  book: Book,
+  {
+    lateAfterMs,
+    judgesByEntries = false,
+  }: { readonly lateAfterMs: number; readonly judgesByEntries?: boolean },
+): Verdict {
   const examples = new Examples();
   const clients = book.clients().filter(({ isComplete }) => isComplete);
+  const shown = new Set<string>();
+  for (const { arrivals } of clients) for (const { key } of arrivals) shown.add(key);
   const rooms = Map.groupBy(book.entries.values(), ({ room }) => room);
   const down = new Direction(lateAfterMs);
   const up = new Direction(lateAfterMs);
   for (const client of clients) {
     judgeArrivals(book, rooms, client, down, examples);
-    judgeEvents(book, client, up, examples);
+    if (judgesByEntries) judgeEventsByEntries(client, shown, up, examples);
+    else judgeEvents(book, client, up, examples);
   }
+  // What those published whose report is incomplete is not known.
+  if (judgesByEntries && clients.length < book.clients().length) down.madeUp = 0;
   return {
     toClients: down.result(),
     toServers: up.result(),
@@ -128,6 +139,7 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
     }
     const [answer, ...more] = answers.get(id) ?? [];
     direction.duplicated += more.length;
+    // Who waited for it may have gone with its page.
     if (first !== undefined && (answer === undefined || answer.how === -1)) {
       direction.unanswered += 1;
       examples.add("unanswered", `${who}: event ${id} was handled at ${first.server}, its reply is missing`);
@@ -135,6 +147,38 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
     if (answer?.how === 0) {
       direction.wrong += 1;
       examples.add("wrong", `${who}: the reply to event ${id} is another's`);
+    }
+    if (answer?.how === 1 && direction.arrived(answer.at - intendedAt))
+      examples.add("late", `${who}: the reply to ${id} after ${Math.round(answer.at - intendedAt)} ms`);
+  }
+}
+
+/**
+ * Where servers report nothing, the entry that an event publishes shows that it was handled, and an entry
+ * that is shown twice that it was handled twice, which `judgeArrivals` finds. One that neither was answered
+ * nor shown to anybody is lost; a refusal is an answer.
+ */
+function judgeEventsByEntries(
+  story: ClientStory,
+  shown: ReadonlySet<string>,
+  direction: Direction,
+  examples: Examples,
+): void {
+  const who = `client ${story.client}`;
+  const answers = Map.groupBy(story.answers, ({ id }) => id);
+  const says = new Set(story.says.map(({ id }) => id));
+  for (const { id, intendedAt } of story.emits) {
+    direction.owed += 1;
+    const [answer, ...more] = answers.get(id) ?? [];
+    direction.duplicated += more.length;
+    const wasShown = says.has(id) && shown.has(entryKey(publisherOf(story.client), id));
+    if ((answer === undefined || answer.how === 2) && !wasShown) {
+      direction.lost += 1;
+      direction.lostAt.push(intendedAt);
+      examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, has no reply, and nobody saw it`);
+    } else if (answer === undefined) {
+      direction.unanswered += 1;
+      examples.add("unanswered", `${who}: event ${id} was shown to others, its reply is missing`);
     }
     if (answer?.how === 1 && direction.arrived(answer.at - intendedAt))
       examples.add("late", `${who}: the reply to ${id} after ${Math.round(answer.at - intendedAt)} ms`);

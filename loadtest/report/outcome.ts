@@ -5,7 +5,7 @@ import type { RunResult } from "../run.ts";
 import { kindTitles } from "./report.ts";
 import { grouped } from "./text.ts";
 
-export function outcomeOf(results: readonly RunResult[], title: string): Outcome {
+export function outcomeOf(results: readonly RunResult[], title: string, name = "Holdfast"): Outcome {
   const objections = results.flatMap((result) =>
     objectionsOf(result).map((text) => `${kindTitles[result.kind]}: ${text}`),
   );
@@ -24,7 +24,7 @@ export function outcomeOf(results: readonly RunResult[], title: string): Outcome
       objections: [],
     };
   if (verdict === undefined) return outcome(2, "invalid", "The run is invalid: nothing was judged.");
-  const found = `Holdfast ${countsOf(verdict)} while ${title}${reportedOf(verdict)}`;
+  const found = `${name} ${countsOf(verdict)} while ${title}${reportedOf(verdict)}`;
   if (isBroken(verdict)) return outcome(1, "broken", `${found}.`);
   if (objections.length > 0) {
     const why = objections.length === 1 ? "one reason" : `${objections.length} reasons`;

@@ -68,6 +68,7 @@ function resultOf(kind: Kind, ...spoils: readonly Spoil[]): RunResult {
   for (const spoil of spoils) spoil(forgery);
   const book = forgery.book();
   const judgement: Judgement = {
+    handlersReported: true,
     verdict: verdictOf(book, { lateAfterMs: 5_000 }),
     objections: objectionsTo(book, forgery.expectations),
     course: courseOf(book),

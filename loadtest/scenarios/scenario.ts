@@ -27,6 +27,8 @@ export type Scenario = {
   readonly links?: boolean;
   /** What the links of every tenth client carry towards it. */
   readonly slowBytesPerSecond?: number;
+  /** Each client loads its page anew this often. */
+  readonly reloadEveryMs?: number;
   /** Where nothing is said, SQLite. */
   readonly store?: StoreKind;
   /** Options of Holdfast. */
