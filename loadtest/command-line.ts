@@ -81,6 +81,7 @@ function usage(): string {
     "                             [--store sqlite|redis]",
     ...rows,
     `  ${"short".padEnd(26)} ${shortForm.map(({ scenario }) => scenario).join(", ")}, small and one after the other`,
+    "npm run loadtest -- SCENARIO --target URL   against servers that are there already",
     `Controls: ${controlKinds.join(", ")}, none; stock where nothing is said.`,
   ].join("\n");
 }

@@ -20,6 +20,8 @@ export type Report = {
   readonly lateAfterMs: number;
   /** Holdfast first, then the controls. */
   readonly results: readonly RunResult[];
+  /** Servers that were there already, and what a reader has to know beside the verdict. */
+  readonly target?: { readonly url: string; readonly remarks: readonly string[] };
 };
 
 export const kindTitles: Readonly<Record<Kind, string>> = {

@@ -13,7 +13,7 @@ import type { Report } from "./report.ts";
 
 /** Returns the names of the files, as seen from the working directory. */
 export function writeReport(input: ReportInput): readonly string[] {
-  const { command, results, startedAt, k6Version, outcome } = input;
+  const { command, results, startedAt, k6Version, outcome, target } = input;
   const { scenario, text, seed, clients, rate, store } = command;
   const report: Report = {
     outcome,
@@ -30,6 +30,7 @@ export function writeReport(input: ReportInput): readonly string[] {
     machine: machine(),
     lateAfterMs: scenario.lateAfterMs,
     results,
+    ...(target === undefined ? {} : { target }),
   };
   const path = resultPath(scenario.name, startedAt);
   writeFileSync(`${path}.json`, `${JSON.stringify(report)}\n`);
@@ -78,9 +79,10 @@ if (import.meta.main) {
 // --- types ---
 
 export type ReportInput = {
-  readonly command: Command;
+  readonly command: Omit<Command, "store" | "controls" | "talkMs"> & { readonly store: string };
   readonly results: readonly RunResult[];
   readonly startedAt: Date;
   readonly k6Version: string;
   readonly outcome: Outcome;
+  readonly target?: Report["target"];
 };

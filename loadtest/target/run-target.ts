@@ -113,6 +113,7 @@ export class TargetRun {
     this.#talkUntil = startedAt + plan.talkUntilMs;
     await this.#gather(plan);
     await this.#talk(plan, port);
+    this.#watch();
   }
 
   /** Puts a line into the report: what is being done to the servers. */
@@ -307,6 +308,27 @@ export class TargetRun {
   ): Promise<Progress> {
     if (this.#ledger === undefined || this.#k6 === undefined) throw new Error("nothing was started");
     return await awaitProgress(this.#ledger, this.#k6, { what, deadlineMs, isMeant });
+  }
+
+  /** A line a second for whoever waits. */
+  #watch(): void {
+    const { tell, seconds } = this.#options;
+    if (tell === undefined) return;
+    const talkFrom = this.#talkUntil - seconds * 1_000;
+    const timer = setInterval(() => {
+      this.progress().then(
+        (progress) => {
+          if (progress === undefined || Date.now() > this.#talkUntil) return;
+          const { connected, published, deliveries } = progress;
+          const passed = Math.round((Date.now() - talkFrom) / 1_000);
+          const counts = `${connected} connected, ${published} published, ${deliveries} delivered`;
+          tell(`${passed} s of ${seconds}: ${counts}`);
+        },
+        // It has ended with the run.
+        () => undefined,
+      );
+    }, 1_000);
+    this.#owner.onTestFinished(() => clearInterval(timer));
   }
 
   #probe() {
