@@ -70,7 +70,7 @@ export class DialectSpeech implements Speech {
         answered(isTaken ? 1 : -1, isTaken ? "" : JSON.stringify(reply)?.slice(0, 100));
       },
       // The words of socket.io-client for an event whose fate nobody knows.
-      (error: Error) => answered(error.message === lostWords ? 2 : -1, reasonOf(error)),
+      (error: unknown) => answered(messageOf(error) === lostWords ? 2 : -1, reasonOf(error)),
     );
   }
 
@@ -86,7 +86,7 @@ export class DialectSpeech implements Speech {
       this.#isMember = true;
       arrived();
     } catch (error) {
-      failed(`${event}: ${reasonOf(error as Error)}`);
+      failed(`${event}: ${reasonOf(error)}`);
       // What a limit turned away may be let in later.
       setTimeout(() => {
         if (socket.connected) void this.#enter(socket, { arrived, failed });
@@ -125,9 +125,13 @@ function fieldOf(value: unknown, name: string): unknown {
     : undefined;
 }
 
-function reasonOf(error: Error): string {
+function reasonOf(error: unknown): string {
   const { code } = error as { code?: unknown };
-  return typeof code === "string" ? `${code}, ${error.message}` : error.message;
+  return typeof code === "string" ? `${code}, ${messageOf(error)}` : messageOf(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** 32 bytes in base64url, as the page of the chat draws them. */

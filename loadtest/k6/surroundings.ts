@@ -101,7 +101,7 @@ export function openPage(): { leave(): void } {
   const before = new Set(listeners);
   return {
     leave: () => {
-      for (const { event, listener } of [...listeners]) if (event === "pagehide") listener();
+      for (const { event, listener } of listeners) if (event === "pagehide") listener();
       for (const one of listeners) if (!before.has(one)) listeners.delete(one);
     },
   };
