@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { type NodeName, openSite } from "../test/deploy/site.ts";
+import { openSite } from "../test/deploy/site.ts";
 import { type Child, programPath, startChild } from "../test/harness/child.ts";
 import type { Owner } from "../test/harness/owner.ts";
 import { until } from "../test/harness/until.ts";
@@ -52,9 +52,16 @@ class Run {
     const site = await openSite(this.#owner);
     const port = await this.#startLedger(["127.0.0.1", site.clientAddress]);
     const ledger = `http://${site.clientAddress}:${port}`;
-    const { roomSize = usualRoomSize, connectMs = clients * connectMsEach, delivery = {} } = scenario;
-    const fleet = new Fleet(site, { kind, store, ledger, clients, roomSize, rate, delivery });
+    const {
+      roomSize = usualRoomSize,
+      connectMs = clients * connectMsEach,
+      delivery = {},
+      topology,
+    } = scenario;
+    const load = { clients, roomSize, rate };
+    const fleet = new Fleet(this.#owner, site, { kind, store, ledger, ...load, delivery, topology });
     this.#fleet = fleet;
+    const first = fleet.slot("a");
     await fleet.prepare();
     await fleet.start(first);
     const { slowBytesPerSecond } = scenario;
@@ -175,7 +182,7 @@ class Run {
     return {
       fleet,
       links,
-      first,
+      first: fleet.slot("a"),
       talkMs: talkUntil - talkFrom,
       at: (momentMs) => pause(Math.max(0, talkFrom + momentMs - Date.now())),
       talk: async (names, fromMs) => await fleet.talk(names, talkFrom + fromMs, talkUntil),
@@ -231,7 +238,6 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-const first: readonly NodeName[] = ["a00", "a01", "a02"];
 const usualRoomSize = 10;
 /** 40 a second. */
 const connectMsEach = 25;

@@ -3,6 +3,7 @@
 import type { NodeName } from "../../test/deploy/site.ts";
 import type { Fleet, StoreKind } from "../fleet.ts";
 import type { Links } from "../links.ts";
+import type { Topology } from "../topology/topology.ts";
 
 export type Scenario = {
   readonly name: string;
@@ -27,6 +28,8 @@ export type Scenario = {
   readonly links?: boolean;
   /** What the links of every tenth client carry towards it. */
   readonly slowBytesPerSecond?: number;
+  /** Three nodes behind HAProxy where nothing is said. */
+  readonly topology?: Topology;
   /** Where nothing is said, SQLite. */
   readonly store?: StoreKind;
   /** Options of Holdfast. */
