@@ -40,6 +40,7 @@ class Run {
   #plan: Plan | undefined;
   #serverSeconds = 0;
   #clientSeconds = 0;
+  #clientMebibytes = 0;
 
   constructor(owner: Owner, options: RunOptions) {
     this.#owner = owner;
@@ -47,14 +48,14 @@ class Run {
   }
 
   async perform(): Promise<void> {
-    const { scenario, kind, clients, rate, store, seed, tell } = this.#options;
+    const { scenario, kind, clients, rate, store, seed, raw, tell } = this.#options;
     tell("starting servers");
     const site = await openSite(this.#owner);
     const port = await this.#startLedger(["127.0.0.1", site.clientAddress]);
     const ledger = `http://${site.clientAddress}:${port}`;
     const {
       roomSize = usualRoomSize,
-      connectMs = clients * connectMsEach,
+      connectMs = clients * connectMsEach(raw),
       delivery = {},
       topology,
     } = scenario;
@@ -74,6 +75,7 @@ class Run {
       urls: scenario.links === true ? links.urls : [site.url()],
       ledger: `http://127.0.0.1:${port}`,
       clients,
+      clientsPerUser: raw ? rawClientsPerUser : 1,
       seed,
       roomSize,
       connectMs,
@@ -127,7 +129,8 @@ class Run {
     const complaints = this.#fleet?.complaints() ?? [];
     const processorSeconds = { servers: this.#serverSeconds, clients: this.#clientSeconds };
     const evidence = await this.#keepEvidence(judgement);
-    return { ...how, kind, plan: this.#plan, judgement, processorSeconds, evidence, k6Output, complaints };
+    const cost = { processorSeconds, clientMebibytes: this.#clientMebibytes };
+    return { ...how, kind, plan: this.#plan, judgement, ...cost, evidence, k6Output, complaints };
   }
 
   /** Of Holdfast, all that the ledger was told, if it is at fault: the next run may not show it again. */
@@ -152,7 +155,7 @@ class Run {
     const folder = mkdtempSync(join(tmpdir(), "holdfast-loadtest-"));
     this.#owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const script = join(folder, "client.js");
-    await bundleScript(script);
+    await bundleScript(script, this.#options.raw ? "raw" : "client");
     const quiet = [
       "--quiet",
       "--no-usage-report",
@@ -198,6 +201,7 @@ class Run {
     const wholeSeconds = Math.round(plan.talkUntilMs / 1_000);
     return setInterval(() => {
       this.#clientSeconds = secondsOf(this.#k6?.pid) ?? this.#clientSeconds;
+      this.#clientMebibytes = mebibytesOf(this.#k6?.pid) ?? this.#clientMebibytes;
       void this.#ledger?.ask<Progress>("progress").then(
         ({ connected, deliveries, handled }) => {
           const seconds = Math.round((Date.now() - startedAt) / 1_000);
@@ -230,6 +234,14 @@ function secondsOf(pid: number | undefined): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** The most memory that a process has had. */
+function mebibytesOf(pid: number | undefined): number | undefined {
+  const file = `/proc/${pid}/status`;
+  if (!existsSync(file)) return undefined;
+  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(file, "utf8")) ?? [];
+  return kibibytes === undefined ? undefined : Math.round(Number(kibibytes) / 1_024);
+}
+
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     const stop = () => reject(new Error("interrupted"));
@@ -239,8 +251,10 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 const usualRoomSize = 10;
-/** 40 a second. */
-const connectMsEach = 25;
+/** 40 a second of the shipped client, 100 of the raw one. */
+const connectMsEach = (raw: boolean) => (raw ? 10 : 25);
+/** A virtual user's engine costs more than its clients, and runs them one after the other. */
+const rawClientsPerUser = 25;
 const restMs = 5_000;
 /**
  * Of each client; larger crowds talk less, so that the load does not grow with the square of their number.
@@ -262,6 +276,8 @@ export type RunOptions = {
   readonly clients: number;
   readonly rate: number;
   readonly seed: number;
+  /** Clients by hand, many to a virtual user. */
+  readonly raw: boolean;
   readonly k6Path: string;
   readonly signal: AbortSignal;
   /** For what the ledger was told, if Holdfast is at fault. */
@@ -278,6 +294,8 @@ export type RunResult = {
   readonly judgement: Judgement | undefined;
   /** What the load cost; servers that ended before it did are not counted. */
   readonly processorSeconds: { readonly servers: number; readonly clients: number };
+  /** The most memory that the clients have had, all together. */
+  readonly clientMebibytes: number;
   /** The file with all that the ledger was told, where Holdfast was at fault. */
   readonly evidence: string | undefined;
   readonly k6Output: string;

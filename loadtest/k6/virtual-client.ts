@@ -1,11 +1,9 @@
 /** One client of the load: connects, listens, emits when it is due, and reports. */
 
-import http from "k6/http";
-import { io as durable } from "holdfast/client";
-import { io as stock, type Socket } from "socket.io-client";
 import {
   everybody,
   type Introduction,
+  type Kind,
   lastPublisher,
   quietMs,
   replyTo,
@@ -14,14 +12,15 @@ import {
   type Work,
 } from "../contract.ts";
 import { Notebook } from "./notebook.ts";
-import { endAllTimers } from "./surroundings.ts";
 
 export class VirtualClient {
   readonly #index: number;
   readonly #plan: StartedPlan;
   readonly #rooms: readonly string[];
   readonly #notebook: Notebook;
-  #socket: Socket | undefined;
+  readonly #connector: Connector;
+  #ended: () => void = () => undefined;
+  #socket: ClientSocket | undefined;
   #emitted = 0;
   #pending = 0;
   /** When an entry arrived last, or a connection began: what was missed comes after that. */
@@ -29,19 +28,27 @@ export class VirtualClient {
   /** Rooms of which the last entry was shown. */
   #roomsAtEnd = 0;
 
-  constructor(index: number, plan: StartedPlan) {
+  constructor(index: number, plan: StartedPlan, connector: Connector) {
     this.#index = index;
+    this.#connector = connector;
     this.#plan = plan;
     this.#rooms = [everybody, roomOf(index, plan.roomSize)];
-    this.#notebook = new Notebook({ client: index, rooms: this.#rooms, transport: transportOf(index) });
+    const transport = connector.transportOf(index);
+    this.#notebook = new Notebook({ client: index, rooms: this.#rooms, transport });
   }
 
-  begin(): void {
+  /** What is to be reported; undefined when there is nothing new. */
+  takePart(): string | undefined {
+    return this.#notebook.take();
+  }
+
+  /** `ended` is called when this client has seen all that it will. */
+  begin(ended: () => void): void {
+    this.#ended = ended;
     const { connectMs, clients, talkFromMs, emitEveryMs, talkUntilMs } = this.#plan;
     this.#at((connectMs * this.#index) / clients, () => this.#connect());
     // Spread by the golden ratio: evenly, whatever the number of clients.
     this.#emitFrom(talkFromMs + ((this.#index * 0.618_034) % 1) * emitEveryMs);
-    setInterval(() => this.#send(), reportEveryMs + (this.#index % 50) * 20);
     this.#at(talkUntilMs, () => this.#settle());
   }
 
@@ -49,17 +56,12 @@ export class VirtualClient {
     const { kind, urls } = this.#plan;
     const url = urls[this.#index % urls.length] ?? "";
     const auth: Introduction = { client: this.#index, rooms: this.#rooms };
-    const options = { auth, transports: [...transportsOf[transportOf(this.#index)]] };
-    const retries = kind === "retries" ? { retries: 3, ackTimeout: 10_000 } : {};
-    const socket =
-      kind === "holdfast"
-        ? (durable(url, options) as unknown as Socket)
-        : stock(url, { ...options, ...retries });
+    const socket = this.#connector.connect({ kind, url, auth, index: this.#index });
     this.#socket = socket;
     this.#watch(socket);
   }
 
-  #watch(socket: Socket): void {
+  #watch(socket: ClientSocket): void {
     const notebook = this.#notebook;
     socket.on("entry", (publisher: string, sequence: number, room: string) => {
       this.#lastNewsAt = Date.now();
@@ -71,14 +73,13 @@ export class VirtualClient {
       notebook.moment({ kind: "connect", at: Date.now(), recovered: socket.recovered });
       socket.emit("arrive", () => notebook.arrived());
     });
-    socket.on("disconnect", (reason) =>
+    socket.on("disconnect", (reason: string) =>
       notebook.moment({ kind: "disconnect", at: Date.now(), text: reason }),
     );
-    socket.on("connect_error", (error) =>
+    socket.on("connect_error", (error: Error) =>
       notebook.moment({ kind: "error", at: Date.now(), text: error.message }),
     );
-    const { delivery } = socket as unknown as { delivery?: DeliveryEvents };
-    delivery?.on("gap", ({ stream, from, to, reason }) =>
+    socket.delivery?.on("gap", ({ stream, from, to, reason }) =>
       notebook.moment({ kind: "gap", at: Date.now(), stream, from, to, reason }),
     );
   }
@@ -145,23 +146,8 @@ export class VirtualClient {
   #end(): void {
     const connected = this.#socket?.connected === true;
     this.#notebook.ended({ at: Date.now(), connected, pending: this.#pending });
-    endAllTimers();
-    this.#send();
+    this.#ended();
     this.#socket?.disconnect();
-    endAllTimers();
-  }
-
-  #send(): void {
-    const part = this.#notebook.take();
-    if (part !== undefined) void this.#deliver(part);
-  }
-
-  /** Again and again, because a part that is missing makes the run invalid. */
-  async #deliver(part: string): Promise<void> {
-    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      const response = await http.asyncRequest("POST", `${this.#plan.ledger}/clients`, part);
-      if (response.status === 200) return;
-    }
   }
 
   #at(momentMs: number, action: () => void): void {
@@ -169,26 +155,32 @@ export class VirtualClient {
   }
 }
 
-/** Of ten clients one polls, two begin by polling and go over, as browsers do, the others skip that. */
-function transportOf(index: number): keyof typeof transportsOf {
-  const place = index % 10;
-  if (place === 0) return "polling";
-  return place < 3 ? "upgrade" : "websocket";
-}
-
-const transportsOf = {
-  polling: ["polling"],
-  upgrade: ["polling", "websocket"],
-  websocket: ["websocket"],
-} as const;
-const attemptsMax = 5;
-const reportEveryMs = 4_000;
-
 // --- types ---
 
-type DeliveryEvents = {
-  on(
-    event: "gap",
-    listener: (gap: { stream: number; from: number; to: number; reason: string }) => void,
-  ): void;
+/** How clients connect: the shipped way, or by hand. */
+export type Connector = {
+  /** Its name, for the report. */
+  transportOf(index: number): string;
+  connect(options: {
+    readonly kind: Kind;
+    readonly url: string;
+    readonly auth: Introduction;
+    readonly index: number;
+  }): ClientSocket;
+};
+
+/** What is used of a client's socket. */
+export type ClientSocket = {
+  readonly connected: boolean;
+  readonly recovered: boolean;
+  // oxlint-disable-next-line typescript/no-explicit-any -- What a listener takes depends on its event.
+  on(event: string, listener: (...values: any[]) => void): unknown;
+  emit(event: string, ...values: unknown[]): unknown;
+  disconnect(): unknown;
+  readonly delivery?: {
+    on(
+      event: "gap",
+      listener: (gap: { stream: number; from: number; to: number; reason: string }) => void,
+    ): unknown;
+  };
 };

@@ -31,7 +31,7 @@ const routes: Readonly<Record<string, (request: IncomingMessage, url: URL) => Pr
     return "";
   },
   "POST /clients": async (request) => {
-    book.addPart((await json(request)) as ClientPart);
+    for (const part of (await json(request)) as ClientPart[]) book.addPart(part);
     return "";
   },
   "POST /servers": async (request, url) => {
