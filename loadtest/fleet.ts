@@ -21,6 +21,7 @@ export class Fleet {
   readonly #topology: Topology;
   readonly #edge: Edge;
   #redis: Child | undefined;
+  #redisAddress = `redis://127.0.0.1:${redisPort}`;
 
   constructor(owner: Owner, site: Site, options: FleetOptions) {
     this.site = site;
@@ -41,8 +42,9 @@ export class Fleet {
 
   /** Starts what the servers need besides themselves. */
   async prepare(): Promise<void> {
-    const { kind, store } = this.#options;
-    if (kind !== "holdfast" || store === "redis") await this.startRedis();
+    const { kind, store, redis } = this.#options;
+    if (redis === "sentinel") await this.#startSentinel();
+    else if (kind !== "holdfast" || store === "redis") await this.startRedis();
     await this.startProxy();
   }
 
@@ -67,6 +69,23 @@ export class Fleet {
 
   async stopRedis(): Promise<void> {
     await this.#redis?.kill("SIGTERM");
+  }
+
+  /** Kills the primary of the Redis; resolves when Sentinel has put a replica in its place. */
+  async failOver(): Promise<{ readonly killed: number; readonly promoted: number }> {
+    if (this.#redis === undefined) throw new Error("There is no Redis that could fail over");
+    return await this.#redis.ask("failOver", {}, 30_000);
+  }
+
+  async #startSentinel(): Promise<void> {
+    this.#redis = this.site.start({
+      program: programPath("./servers/redis-program.ts", import.meta.url),
+      name: "redis",
+      // Its files go with the machine.
+      environment: { TMPDIR: this.site.folder },
+      deadlineMs: wholeRunMs,
+    });
+    this.#redisAddress = (await this.#redis.event<{ address: string }>("ready", 60_000)).address;
   }
 
   /** Starts servers, or those that were killed again, and waits until they are sent clients. */
@@ -153,13 +172,13 @@ export class Fleet {
   }
 
   #launch(name: NodeName): Child {
-    const { kind, ledger, store, delivery = {} } = this.#options;
-    const redis = `redis://127.0.0.1:${redisPort}`;
+    const { kind, ledger, store, storeSettings = "", delivery = {} } = this.#options;
+    const redis = this.#redisAddress;
     const options: ServerOptions = {
       kind,
       name,
       port: portOf(name),
-      store: store === "redis" ? redis : `sqlite:${this.site.folder}/holdfast.db`,
+      store: store === "redis" ? `${redis}${storeSettings}` : `sqlite:${this.site.folder}/holdfast.db`,
       redis,
       ledger,
       drainLeadMs: this.drainLeadMs,
@@ -211,9 +230,15 @@ export const wholeRunMs = 900_000;
 
 export type StoreKind = "sqlite" | "redis";
 
+/** By itself, or a primary with two replicas and three Sentinels. */
+export type RedisKind = "alone" | "sentinel";
+
 export type FleetOptions = {
   readonly kind: Kind;
   readonly store: StoreKind;
+  readonly redis?: RedisKind | undefined;
+  /** Of Holdfast's Redis, as in a query. */
+  readonly storeSettings?: string | undefined;
   /** Three nodes behind HAProxy where nothing is said. */
   readonly topology?: Topology | undefined;
   /** As the machine reaches it. */

@@ -58,9 +58,12 @@ class Run {
       connectMs = clients * connectMsEach(raw),
       delivery = {},
       topology,
+      redis,
+      storeSettings,
     } = scenario;
     const load = { clients, roomSize, rate };
-    const fleet = new Fleet(this.#owner, site, { kind, store, ledger, ...load, delivery, topology });
+    const stores = { store, redis, storeSettings };
+    const fleet = new Fleet(this.#owner, site, { kind, ...stores, ledger, ...load, delivery, topology });
     this.#fleet = fleet;
     const first = fleet.slot("a");
     await fleet.prepare();

@@ -11,6 +11,7 @@ import {
   rollingDeployCluster,
   rollingDeployNginx,
   scale,
+  storeFailover,
   storeRestart,
   workerKill,
 } from "./servers.ts";
@@ -30,6 +31,7 @@ export const scenarios: readonly Scenario[] = [
   proxyReload,
   proxyRestart,
   storeRestart,
+  storeFailover,
   slowConsumers,
   reconnectStorm,
   offlineBeyondRetention,

@@ -142,6 +142,30 @@ export const storeRestart: Scenario = {
 };
 
 /**
+ * What Holdfast acknowledged is on a replica, so it has to lose nothing and report no gap: publishes and
+ * handlers wait until there is a primary again, and clients that come meanwhile are sent away and come back.
+ * What a control has written last may not be on the replica that is promoted.
+ */
+export const storeFailover: Scenario = {
+  name: "store-failover",
+  title: "Redis' primary is killed, and Sentinel puts a replica in its place",
+  clients: 200,
+  rate: 60,
+  talkMs: 40_000,
+  lateAfterMs: 25_000,
+  testedShareMin: 0,
+  store: "redis",
+  redis: "sentinel",
+  storeSettings: "?durability=replicated&replicas=1",
+  act: async ({ fleet, talkMs, at, note }) => {
+    await at(talkMs * 0.3);
+    await note("Redis' primary is killed");
+    const { killed, promoted } = await fleet.failOver();
+    await note(`port ${promoted} is the primary in the place of ${killed}`);
+  },
+};
+
+/**
  * Six servers for a while: clients that come back are spread over all, and those of three have to move on.
  */
 export const scale: Scenario = {

@@ -114,10 +114,26 @@ async function clusterAdapter() {
 
 async function connectRedis(url: string | undefined, settings: { readonly RESP?: 2 } = {}) {
   if (url === undefined) throw new Error("This control needs a Redis");
-  const { createClient } = await import("redis");
-  const client = createClient({ url, ...settings });
+  const { createClient, createSentinel } = await import("redis");
+  const [, hosts, name] = /^redis\+sentinel:\/\/([^/]+)\/(\w+)$/.exec(url) ?? [];
+  const client =
+    hosts === undefined || name === undefined
+      ? createClient({ url, ...settings })
+      : // Its methods are the same.
+        (createSentinel({
+          name,
+          sentinelRootNodes: hosts.split(",").map((host) => placeOf(host)),
+          scanInterval: 1_000,
+          passthroughClientErrorEvents: true,
+          ...settings,
+        }) as unknown as ReturnType<typeof createClient>);
   client.on("error", () => undefined);
   return await client.connect();
+}
+
+function placeOf(address: string): { readonly host: string; readonly port: number } {
+  const [host = "", port] = address.split(":");
+  return { host, port: Number(port) };
 }
 
 /** As in Socket.IO's documents. */
