@@ -13,6 +13,8 @@ export type Plan = {
   /** Of the ledger. */
   readonly ledger: string;
   readonly clients: number;
+  /** Of these, so many in one virtual user: 1 with the shipped client. */
+  readonly clientsPerUser: number;
   readonly seed: number;
   readonly roomSize: number;
   /** Clients connect evenly spread over this time. */
@@ -58,8 +60,8 @@ export function replyTo(client: number, id: number): string {
 }
 
 /**
- * A part of what a client has seen, sent to `POST /clients`. Moments are milliseconds since 1970. Rows are
- * flat, because a row of its own costs more than its numbers.
+ * A part of what a client has seen, sent to `POST /clients`, which takes an array of them. Moments are
+ * milliseconds since 1970. Rows are flat, because a row of its own costs more than its numbers.
  */
 export type ClientPart = {
   readonly client: number;

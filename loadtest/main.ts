@@ -1,6 +1,6 @@
 /**
- * `npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seed S] [--store
- * sqlite|redis]`, or with `--target URL` against servers that are there already
+ * `npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seed S] [--raw]
+ * [--store sqlite|redis]`, or with `--target URL` against servers that are there already
  *
  * Exit code 0: Holdfast kept its guarantees. 1: it broke one. 2: the run proves nothing.
  */
@@ -62,7 +62,7 @@ async function perform(command: Command): Promise<number> {
 
 async function runKind(command: Command, kind: Kind, startedAt: Date): Promise<RunResult> {
   const scope = new Scope();
-  const { clients, rate, seed, store, talkMs } = command;
+  const { clients, rate, seed, store, raw, talkMs } = command;
   const scenario = { ...command.scenario, talkMs };
   try {
     const result = await runOnce(scope, {
@@ -72,6 +72,7 @@ async function runKind(command: Command, kind: Kind, startedAt: Date): Promise<R
       rate,
       seed,
       store,
+      raw,
       k6Path: k6.path,
       evidenceFile: `${resultPath(scenario.name, startedAt)}.evidence.json.gz`,
       signal: interruption.signal,

@@ -23,11 +23,11 @@ export async function startLedger(owner: Owner, options: LedgerOptions): Promise
 }
 
 export async function startK6(owner: Owner, options: K6Options): Promise<Child> {
-  const { path, plan, environment = {}, deadlineMs } = options;
+  const { path, plan, environment = {}, deadlineMs, raw = false } = options;
   const folder = mkdtempSync(join(tmpdir(), "holdfast-loadtest-"));
   owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const script = join(folder, "client.js");
-  await bundleScript(script);
+  await bundleScript(script, raw ? "raw" : "client");
   const quiet = ["--quiet", "--no-usage-report", "--summary-mode=disabled", "--no-color", "--no-thresholds"];
   return startChild(owner, {
     program: path,
@@ -71,6 +71,8 @@ export type K6Options = {
   readonly plan: Plan;
   readonly environment?: Readonly<Record<string, string>>;
   readonly deadlineMs: number;
+  /** Clients by hand, many to a virtual user. */
+  readonly raw?: boolean;
 };
 
 export type ProgressOptions = {

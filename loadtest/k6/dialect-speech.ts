@@ -3,10 +3,10 @@
  * that arrives.
  */
 
-import type { Socket } from "socket.io-client";
 import { publisherOf, type StartedPlan } from "../contract.ts";
 import { entryText, readEntry, targetRooms } from "../target/entry.ts";
 import type { Dialect, Emission } from "../target/dialect.ts";
+import type { ClientSocket } from "./virtual-client.ts";
 import type { Answered, Entrance, Show, Speech, Spoken } from "./speech.ts";
 
 export class DialectSpeech implements Speech {
@@ -39,12 +39,12 @@ export class DialectSpeech implements Speech {
   }
 
   /** A session that was resumed has its rooms; any other has to enter, again if need be. */
-  connected(socket: Socket, entrance: Entrance): void {
+  connected(socket: ClientSocket, entrance: Entrance): void {
     if (this.#isMember && socket.recovered) return;
     void this.#enter(socket, entrance);
   }
 
-  hear(socket: Socket, show: Show): void {
+  hear(socket: ClientSocket, show: Show): void {
     socket.on(this.#dialect.hear, (...values: unknown[]) => {
       const entry = readEntry(this.#run, values);
       if (entry !== undefined) show(entry.publisher, entry.sequence, entry.room, entry.isLast);
@@ -57,13 +57,13 @@ export class DialectSpeech implements Speech {
     return this.rooms[(id * 13 + this.#client * 7) % everybodyOnceIn === 0 ? 0 : 1];
   }
 
-  emit(socket: Socket, { id, room = "", isLast }: Spoken, answered: Answered): void {
+  emit(socket: ClientSocket, { id, room = "", isLast }: Spoken, answered: Answered): void {
     const { say } = this.#dialect;
     if (say === undefined) return;
     const publisher = publisherOf(this.#client);
     const entry = entryText(this.#run, { publisher, sequence: id, room, isLast });
     const values = this.#filled(say.with, { room, entry, id: `${this.#run}-${this.#client}-${id}` });
-    socket.emitWithAck(say.emit, ...(values as unknown[])).then(
+    ask(socket, say.emit, values).then(
       (reply: unknown) => {
         const { acknowledgedBy } = say;
         const isTaken = acknowledgedBy === undefined || fieldOf(reply, acknowledgedBy) !== undefined;
@@ -74,7 +74,7 @@ export class DialectSpeech implements Speech {
     );
   }
 
-  async #enter(socket: Socket, { arrived, failed }: Entrance): Promise<void> {
+  async #enter(socket: ClientSocket, { arrived, failed }: Entrance): Promise<void> {
     if (this.#entering) return;
     this.#entering = true;
     let event = "";
@@ -96,10 +96,9 @@ export class DialectSpeech implements Speech {
     }
   }
 
-  async #take(socket: Socket, step: Emission): Promise<void> {
+  async #take(socket: ClientSocket, step: Emission): Promise<void> {
     const rooms = JSON.stringify(step.with).includes("{room}") ? this.rooms : [""];
-    for (const room of rooms)
-      await socket.emitWithAck(step.emit, ...(this.#filled(step.with, { room }) as unknown[]));
+    for (const room of rooms) await ask(socket, step.emit, this.#filled(step.with, { room }));
   }
 
   /** The same value, with its placeholders replaced. */
@@ -117,6 +116,12 @@ export class DialectSpeech implements Speech {
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, this.#filled(one, words)]));
   }
+}
+
+/** Only the shipped client and socket.io-client are asked to: clients by hand speak no dialects. */
+function ask(socket: ClientSocket, event: string, values: unknown): Promise<unknown> {
+  if (socket.emitWithAck === undefined) throw new Error("these clients speak no dialects");
+  return socket.emitWithAck(event, ...(values as unknown[]));
 }
 
 function fieldOf(value: unknown, name: string): unknown {

@@ -13,6 +13,8 @@ export class Notebook {
   #moments: Moment[] = [];
   #end: ClientPart["end"];
   #hasArrived = false;
+  /** What comes after the end is not reported. */
+  #isOver = false;
   #part = 0;
 
   constructor(about: About) {
@@ -20,6 +22,7 @@ export class Notebook {
   }
 
   arrival(publisher: string, sequence: number, room: string, at: number): void {
+    if (this.#isOver) return;
     let place = this.#places.get(publisher);
     if (place === undefined) {
       place = this.#publishers.push(publisher) - 1;
@@ -29,19 +32,19 @@ export class Notebook {
   }
 
   emitted(id: number, intendedAt: number, at: number): void {
-    this.#emits.push(id, intendedAt, at);
+    if (!this.#isOver) this.#emits.push(id, intendedAt, at);
   }
 
   answered(id: number, how: -1 | 0 | 1 | 2): void {
-    this.#answers.push(id, Date.now(), how);
+    if (!this.#isOver) this.#answers.push(id, Date.now(), how);
   }
 
   said(id: number, room: string): void {
-    this.#says.push(id, this.#about.rooms.indexOf(room));
+    if (!this.#isOver) this.#says.push(id, this.#about.rooms.indexOf(room));
   }
 
   moment(moment: Moment): void {
-    this.#moments.push(moment);
+    if (!this.#isOver) this.#moments.push(moment);
   }
 
   /** The server has said that we are a member of our rooms; the first time counts. */
@@ -53,6 +56,7 @@ export class Notebook {
 
   ended(end: ClientEnd): void {
     this.#end = end;
+    this.#isOver = true;
   }
 
   /** The part that is to be sent, as text; undefined when there is nothing new. */
@@ -68,6 +72,7 @@ export class Notebook {
     if (isEmpty && this.#end === undefined) return undefined;
     [this.#arrivals, this.#emits, this.#answers, this.#says, this.#moments] = [[], [], [], [], []];
     const end = this.#end === undefined ? {} : { end: this.#end };
+    this.#end = undefined;
     this.#part += 1;
     const part: ClientPart = {
       ...this.#about,

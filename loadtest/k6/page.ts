@@ -1,7 +1,6 @@
 /** The page that a client lives in, and the storage of its tab, which outlives the page. */
 
 import type { SavedPlace } from "holdfast/client";
-import type { Socket } from "socket.io-client";
 import { openPage } from "./surroundings.ts";
 
 export class Page {
@@ -22,15 +21,22 @@ export class Page {
   }
 
   /** Nothing is said to the server: a browser drops connections, and the scripts do not run any more. */
-  leave(socket: Socket): void {
+  leave(left: object): void {
     this.#opened.leave();
+    const socket = left as LeftSocket;
     socket.off();
     socket.io.reconnection(false);
-    const { transport } = socket.io.engine as unknown as EngineWithLink;
-    transport.ws?.close();
+    socket.io.engine.transport.ws?.close();
   }
 }
 
 // --- types ---
 
-type EngineWithLink = { readonly transport: { readonly ws?: { close(): void } } };
+/** What is touched of the shipped client, or of socket.io-client. */
+type LeftSocket = {
+  off(): void;
+  readonly io: {
+    reconnection(isWanted: boolean): void;
+    readonly engine: { readonly transport: { readonly ws?: { close(): void } } };
+  };
+};

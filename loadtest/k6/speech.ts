@@ -1,6 +1,5 @@
 /** How a client speaks to the application: in the load test's own events, or in a dialect of its own. */
 
-import type { Socket } from "socket.io-client";
 import {
   everybody,
   type Introduction,
@@ -11,6 +10,7 @@ import {
   type Work,
 } from "../contract.ts";
 import { DialectSpeech } from "./dialect-speech.ts";
+import type { ClientSocket } from "./virtual-client.ts";
 
 export function speechOf(client: number, plan: StartedPlan): Speech {
   return plan.dialect === undefined ? new OwnSpeech(client, plan) : new DialectSpeech(client, plan);
@@ -35,11 +35,11 @@ class OwnSpeech implements Speech {
   }
 
   /** Its server makes it a member, and says so. */
-  connected(socket: Socket, { arrived }: Entrance): void {
+  connected(socket: ClientSocket, { arrived }: Entrance): void {
     socket.emit("arrive", arrived);
   }
 
-  hear(socket: Socket, show: Show): void {
+  hear(socket: ClientSocket, show: Show): void {
     socket.on("entry", (publisher: string, sequence: number, room: string) =>
       show(publisher, sequence, room, publisher === lastPublisher),
     );
@@ -50,7 +50,7 @@ class OwnSpeech implements Speech {
     return id % 2 === 0 ? this.rooms[1] : undefined;
   }
 
-  emit(socket: Socket, { id, intendedAt, room }: Spoken, answered: Answered): void {
+  emit(socket: ClientSocket, { id, intendedAt, room }: Spoken, answered: Answered): void {
     const work: Work = { id, intendedAt, ...(room === undefined ? {} : { publishTo: room }) };
     const expected = replyTo(this.#client, id);
     if (this.#plan.kind !== "retries")
@@ -76,11 +76,11 @@ export type Speech = {
   /** Each room has a last entry that says so. */
   readonly hearsTheEnd: boolean;
   /** To be called at each connection. */
-  connected(socket: Socket, entrance: Entrance): void;
-  hear(socket: Socket, show: Show): void;
+  connected(socket: ClientSocket, entrance: Entrance): void;
+  hear(socket: ClientSocket, show: Show): void;
   /** The room that event `id` publishes to, if it does. */
   publishesTo(id: number): string | undefined;
-  emit(socket: Socket, spoken: Spoken, answered: Answered): void;
+  emit(socket: ClientSocket, spoken: Spoken, answered: Answered): void;
 };
 
 export type Entrance = {

@@ -1,22 +1,21 @@
 /** One client of the load: connects, listens, emits when it is due, and reports. */
 
-import http from "k6/http";
-import { io as durable } from "holdfast/client";
-import { io as stock, type Socket } from "socket.io-client";
-import { type ClientAnswer, quietMs, type StartedPlan } from "../contract.ts";
+import type { SavedPlace } from "holdfast/client";
+import { type Kind, quietMs, type StartedPlan } from "../contract.ts";
 import { Notebook } from "./notebook.ts";
 import { Page } from "./page.ts";
 import { type Speech, speechOf } from "./speech.ts";
-import { endAllTimers } from "./surroundings.ts";
 
 export class VirtualClient {
   readonly #index: number;
   readonly #plan: StartedPlan;
   readonly #speech: Speech;
   readonly #notebook: Notebook;
+  readonly #connector: Connector;
   #talkUntilMs: number;
+  #ended: () => void = () => undefined;
   #page: Page | undefined;
-  #socket: Socket | undefined;
+  #socket: ClientSocket | undefined;
   #emitted = 0;
   readonly #pending = new Set<number>();
   /** When an entry arrived last, or a connection began: what was missed comes after that. */
@@ -27,24 +26,38 @@ export class VirtualClient {
   /** The server delivers as Holdfast does. */
   #guaranteed: boolean;
 
-  constructor(index: number, plan: StartedPlan) {
+  constructor(index: number, plan: StartedPlan, connector: Connector) {
     this.#index = index;
+    this.#connector = connector;
     this.#plan = plan;
     this.#speech = speechOf(index, plan);
     this.#talkUntilMs = plan.talkUntilMs;
     this.#guaranteed = plan.kind === "holdfast";
     const { rooms } = this.#speech;
-    this.#notebook = new Notebook({ client: index, rooms, transport: transportOf(index) });
+    this.#notebook = new Notebook({ client: index, rooms, transport: connector.transportOf(index) });
   }
 
-  begin(): void {
+  /** What is to be reported; undefined when there is nothing new. */
+  takePart(): string | undefined {
+    return this.#notebook.take();
+  }
+
+  /** The talk ends earlier than was planned. */
+  endTalkAt(talkUntilMs: number): void {
+    if (talkUntilMs >= this.#talkUntilMs) return;
+    this.#talkUntilMs = talkUntilMs;
+    this.#settleAt(talkUntilMs);
+  }
+
+  /** `ended` is called when this client has seen all that it will. */
+  begin(ended: () => void): void {
+    this.#ended = ended;
     const { connectMs, clients, talkFromMs, emitEveryMs, reloadEveryMs } = this.#plan;
     // Spread by the golden ratio: evenly, whatever the number of clients.
     const share = (this.#index * 0.618_034) % 1;
     this.#at((connectMs * this.#index) / clients, () => this.#connect());
     this.#emitFrom(talkFromMs + share * emitEveryMs);
     if (reloadEveryMs !== undefined) this.#reloadFrom(talkFromMs + share * reloadEveryMs, reloadEveryMs);
-    setInterval(() => this.#send(), reportEveryMs + (this.#index % 50) * 20);
     this.#settleAt(this.#talkUntilMs);
   }
 
@@ -52,20 +65,14 @@ export class VirtualClient {
     const { kind, urls, reloadEveryMs } = this.#plan;
     const url = urls[this.#index % urls.length] ?? "";
     const { auth } = this.#speech;
-    const options = { auth, transports: [...transportsOf[transportOf(this.#index)]] };
-    const retries = kind === "retries" ? { retries: 3, ackTimeout: 10_000 } : {};
-    const page = new Page(this.#page?.storage);
-    const delivery = reloadEveryMs === undefined ? {} : { delivery: { persist: page.place } };
-    const socket =
-      kind === "holdfast"
-        ? (durable(url, { ...options, ...delivery }) as unknown as Socket)
-        : stock(url, { ...options, ...retries });
+    const page = reloadEveryMs === undefined ? undefined : new Page(this.#page?.storage);
+    const socket = this.#connector.connect({ kind, url, auth, index: this.#index, place: page?.place });
     this.#page = page;
     this.#socket = socket;
     this.#watch(socket);
   }
 
-  #watch(socket: Socket): void {
+  #watch(socket: ClientSocket): void {
     const notebook = this.#notebook;
     this.#speech.hear(socket, (publisher, sequence, room, isLast) => {
       this.#lastNewsAt = Date.now();
@@ -80,17 +87,16 @@ export class VirtualClient {
         failed: (text) => notebook.moment({ kind: "refused", at: Date.now(), text }),
       });
     });
-    socket.on("disconnect", (reason) =>
+    socket.on("disconnect", (reason: string) =>
       notebook.moment({ kind: "disconnect", at: Date.now(), text: reason }),
     );
-    socket.on("connect_error", (error) =>
+    socket.on("connect_error", (error: Error) =>
       notebook.moment({ kind: "error", at: Date.now(), text: error.message }),
     );
-    const { delivery } = socket as unknown as { delivery?: DeliveryEvents };
-    delivery?.on("gap", ({ stream, from, to, reason }) =>
+    socket.delivery?.on("gap", ({ stream, from, to, reason }) =>
       notebook.moment({ kind: "gap", at: Date.now(), stream, from, to, reason }),
     );
-    delivery?.on("downgrade", () => {
+    socket.delivery?.on("downgrade", () => {
       this.#guaranteed = false;
       notebook.moment({ kind: "downgrade", at: Date.now() });
     });
@@ -188,29 +194,8 @@ export class VirtualClient {
   #end(): void {
     const connected = this.#socket?.connected === true;
     this.#notebook.ended({ at: Date.now(), connected, pending: this.#pending.size });
-    endAllTimers();
-    this.#send();
+    this.#ended();
     this.#socket?.disconnect();
-    endAllTimers();
-  }
-
-  #send(): void {
-    const part = this.#notebook.take();
-    if (part !== undefined) void this.#deliver(part);
-  }
-
-  /** Again and again, because a part that is missing makes the run invalid. */
-  async #deliver(part: string): Promise<void> {
-    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      const response = await http.asyncRequest("POST", `${this.#plan.ledger}/clients`, part);
-      if (response.status !== 200) continue;
-      const { talkUntilMs } = JSON.parse(String(response.body)) as ClientAnswer;
-      if (talkUntilMs !== undefined && talkUntilMs < this.#talkUntilMs) {
-        this.#talkUntilMs = talkUntilMs;
-        this.#settleAt(talkUntilMs);
-      }
-      return;
-    }
   }
 
   #at(momentMs: number, action: () => void): void {
@@ -218,29 +203,36 @@ export class VirtualClient {
   }
 }
 
-/** Of ten clients one polls, two begin by polling and go over, as browsers do, the others skip that. */
-function transportOf(index: number): keyof typeof transportsOf {
-  const place = index % 10;
-  if (place === 0) return "polling";
-  return place < 3 ? "upgrade" : "websocket";
-}
-
-const transportsOf = {
-  polling: ["polling"],
-  upgrade: ["polling", "websocket"],
-  websocket: ["websocket"],
-} as const;
-const attemptsMax = 5;
-const reportEveryMs = 4_000;
 /** Until then everybody has fallen silent. */
 const lastEntryAfterMs = 1_000;
 
 // --- types ---
 
-type DeliveryEvents = {
-  on(
-    event: "gap",
-    listener: (gap: { stream: number; from: number; to: number; reason: string }) => void,
-  ): void;
-  on(event: "downgrade", listener: () => void): void;
+/** How clients connect: the shipped way, or by hand. */
+export type Connector = {
+  /** Its name, for the report. */
+  transportOf(index: number): string;
+  connect(options: {
+    readonly kind: Kind;
+    readonly url: string;
+    readonly auth: object;
+    readonly index: number;
+    /** Where the session outlives its page. */
+    readonly place: SavedPlace | undefined;
+  }): ClientSocket;
+};
+
+/** What is used of a client's socket. */
+export type ClientSocket = {
+  readonly connected: boolean;
+  readonly recovered: boolean;
+  // oxlint-disable-next-line typescript/no-explicit-any -- What a listener takes depends on its event.
+  on(event: string, listener: (...values: any[]) => void): unknown;
+  emit(event: string, ...values: unknown[]): unknown;
+  emitWithAck?(event: string, ...values: unknown[]): Promise<unknown>;
+  disconnect(): unknown;
+  readonly delivery?: {
+    // oxlint-disable-next-line typescript/no-explicit-any -- As above.
+    on(event: "gap" | "downgrade", listener: (...values: any[]) => void): unknown;
+  };
 };

@@ -33,7 +33,7 @@ const routes: Readonly<Record<string, (request: IncomingMessage, url: URL) => Pr
     return "";
   },
   "POST /clients": async (request) => {
-    book.addPart((await json(request)) as ClientPart);
+    for (const part of (await json(request)) as ClientPart[]) book.addPart(part);
     return JSON.stringify(answer);
   },
   "POST /servers": async (request, url) => {

@@ -84,6 +84,7 @@ function resultOf(kind: Kind, ...spoils: readonly Spoil[]): RunResult {
     plan: undefined,
     judgement,
     processorSeconds: { servers: 1, clients: 1 },
+    clientMebibytes: 100,
     evidence: undefined,
     k6Output: "",
     complaints: [],

@@ -79,7 +79,7 @@ if (import.meta.main) {
 // --- types ---
 
 export type ReportInput = {
-  readonly command: Omit<Command, "store" | "controls" | "talkMs"> & { readonly store: string };
+  readonly command: Omit<Command, "store" | "controls" | "talkMs" | "raw"> & { readonly store: string };
   readonly results: readonly RunResult[];
   readonly startedAt: Date;
   readonly k6Version: string;

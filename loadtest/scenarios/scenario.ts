@@ -1,8 +1,9 @@
 /** What a scenario is: how long there is load, and what is done to the servers meanwhile. */
 
 import type { NodeName } from "../../test/deploy/site.ts";
-import type { Fleet, StoreKind } from "../fleet.ts";
+import type { Fleet, RedisKind, StoreKind } from "../fleet.ts";
 import type { Links } from "../links.ts";
+import type { Topology } from "../topology/topology.ts";
 
 export type Scenario = {
   readonly name: string;
@@ -29,8 +30,14 @@ export type Scenario = {
   readonly slowBytesPerSecond?: number;
   /** Each client loads its page anew this often. */
   readonly reloadEveryMs?: number;
+  /** Three nodes behind HAProxy where nothing is said. */
+  readonly topology?: Topology;
   /** Where nothing is said, SQLite. */
   readonly store?: StoreKind;
+  /** By itself where nothing is said. */
+  readonly redis?: RedisKind;
+  /** Of Holdfast's Redis, as in a query. */
+  readonly storeSettings?: string;
   /** Options of Holdfast. */
   readonly delivery?: Readonly<Record<string, unknown>>;
   /** Does it; resolves when it is done, which has to be while there still is load. */
