@@ -1,11 +1,13 @@
 /** The servers of one run, all of one kind, on a machine of their own behind a shipped edge. */
 
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NodeName, Site } from "../test/deploy/site.ts";
 import { type Child, programPath } from "../test/harness/child.ts";
 import type { Owner } from "../test/harness/owner.ts";
 import { everybody, type Kind, roomOf, type Talk } from "./contract.ts";
 import type { ClusterOptions } from "./servers/cluster-program.ts";
+import type { Memory } from "./scenarios/scenario.ts";
 import type { ServerOptions } from "./servers/kinds.ts";
 import type { Talking } from "./servers/speaker.ts";
 import { type Edge, edgeOf } from "./topology/edge.ts";
@@ -135,6 +137,14 @@ export class Fleet {
     return usages.reduce((sum, { cpuMicros }) => sum + cpuMicros / 1e6, 0);
   }
 
+  /** What each server takes at the moment. */
+  memory(): readonly Memory[] {
+    return [...this.#nodes].flatMap(([server, { pid, running }]) => {
+      const mebibytes = running ? residentMebibytes(pid) : undefined;
+      return mebibytes === undefined ? [] : [{ server, mebibytes }];
+    });
+  }
+
   /** Without a warning. What it would have published from now on is not expected of anybody. */
   async kill(name: NodeName): Promise<void> {
     this.#endTalk(name, Date.now());
@@ -214,6 +224,13 @@ function roomsInTurn(clients: number, roomSize: number, offset: number): string[
   return [...turns, everybody];
 }
 
+function residentMebibytes(pid: number): number | undefined {
+  const file = `/proc/${pid}/status`;
+  if (!existsSync(file)) return undefined;
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(file, "utf8")) ?? [];
+  return kibibytes === undefined ? undefined : Math.round(Number(kibibytes) / 1_024);
+}
+
 function smallRooms(clients: number, roomSize: number): string[] {
   const count = Math.ceil(clients / roomSize);
   return Array.from({ length: count }, (_none, index) => roomOf(index * roomSize, roomSize));
@@ -224,7 +241,8 @@ const everybodyOnceIn = 100;
 const redisPort = 6_379;
 /** Of a primary, for `holdfast roll`. */
 const internalPort = 9_464;
-export const wholeRunMs = 900_000;
+/** Longer than anybody soaks: what ends late ends with its conductor. */
+export const wholeRunMs = 4 * 3_600_000;
 
 // --- types ---
 

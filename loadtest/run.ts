@@ -84,6 +84,7 @@ class Run {
       talkUntilMs: connectMs + restMs + scenario.talkMs,
       emitEveryMs: Math.max(emitEveryMsMin, clients * emitEveryMsEach),
       settleMs,
+      reloadEveryMs: scenario.reloadEveryMs,
     };
     this.#plan = plan;
     tell("starting clients");
@@ -170,6 +171,7 @@ class Run {
         this.#options.tell(text);
         await this.#ledger?.ask("note", { at: Date.now(), text, killed });
       },
+      memory: async () => fleet.memory(),
       chance: () => random.next(),
     };
   }

@@ -1,5 +1,6 @@
 /** Every scenario there is. */
 
+import { pageReload, soak } from "./life.ts";
 import { drops, halfOpen, offlineBeyondRetention, reconnectStorm } from "./links.ts";
 import { burstConnect, fanOut, slowConsumers, steady } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
@@ -34,5 +35,7 @@ export const scenarios: readonly Scenario[] = [
   storeFailover,
   slowConsumers,
   reconnectStorm,
+  pageReload,
+  soak,
   offlineBeyondRetention,
 ];

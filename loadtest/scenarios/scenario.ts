@@ -57,6 +57,10 @@ export type Stage = {
   talk(names: readonly NodeName[], fromMs: number): Promise<void>;
   /** Writes down what was just done; `killed` names servers that went without a warning. */
   note(text: string, killed?: readonly NodeName[]): Promise<void>;
+  /** What each server takes at the moment; nothing where servers are not ours. */
+  memory(): Promise<readonly Memory[]>;
   /** A number from 0 to 1 that the seed decides. */
   chance(): number;
 };
+
+export type Memory = { readonly server: string; readonly mebibytes: number };

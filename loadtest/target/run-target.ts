@@ -299,6 +299,7 @@ export class TargetRun {
       at: (momentMs) => pause(Math.max(0, talkFrom + momentMs - Date.now())),
       talk: none,
       note: async (text) => await this.note(text),
+      memory: async () => [],
       chance: () => random.next(),
     };
   }
