@@ -32,7 +32,7 @@ export class Links {
     const relay = await startRelay(owner, target);
     const { slowBytesPerSecond } = options;
     if (slowBytesPerSecond !== undefined)
-      relay.shapeOf = (count) => (count % 10 === 9 ? { toClientBytesPerSecond: slowBytesPerSecond } : {});
+      relay.shapeOf = (count) => (isTenth(count) ? { toClientBytesPerSecond: slowBytesPerSecond } : {});
     return new Links([relay]);
   }
 
@@ -67,10 +67,12 @@ export class Links {
   cure(): number {
     const relay = this.#relays.at(-1);
     if (relay === undefined) return 0;
+    const isOneOfMany = relay.shapeOf !== undefined;
+    const slow = relay.connections.filter((link, count) => link.open && (!isOneOfMany || isTenth(count)));
     relay.shape = {};
     relay.shapeOf = undefined;
-    for (const link of relay.open) link.toClient.pace({});
-    return relay.open.length;
+    for (const link of slow) link.toClient.pace({});
+    return slow.length;
   }
 
   #each(isMeant: (link: object) => boolean, act: (link: RelayConnection) => void): number {
@@ -78,6 +80,10 @@ export class Links {
     for (const link of meant) act(link);
     return meant.length;
   }
+}
+
+function isTenth(count: number): boolean {
+  return count % 10 === 9;
 }
 
 // --- types ---

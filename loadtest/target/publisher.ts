@@ -9,6 +9,7 @@ export class HttpPublisher {
   readonly #speaker: Speaker;
   readonly #ledger: LedgerStream;
   readonly #options: PublisherOptions;
+  readonly #lanes = new Map<string, Promise<undefined>>();
 
   private constructor(ledger: LedgerStream, options: PublisherOptions) {
     this.#ledger = ledger;
@@ -33,7 +34,18 @@ export class HttpPublisher {
     await this.#ledger.close();
   }
 
-  async #publish(room: string, [publisher, sequence]: readonly unknown[]): Promise<undefined> {
+  /** One after the other in each room: requests beside each other would be in no order. */
+  async #publish(room: string, entry: readonly unknown[]): Promise<undefined> {
+    const before = this.#lanes.get(room) ?? Promise.resolve();
+    const published = before.then(() => this.#post(room, entry));
+    this.#lanes.set(
+      room,
+      published.catch(() => undefined),
+    );
+    return await published;
+  }
+
+  async #post(room: string, [publisher, sequence]: readonly unknown[]): Promise<undefined> {
     const { url, token, run } = this.#options;
     const entry = { publisher: String(publisher), sequence: Number(sequence), room, isLast: false };
     const response = await fetch(url, {

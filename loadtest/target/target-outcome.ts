@@ -12,14 +12,14 @@ export function targetOutcome(run: RunResult, { scenario, url }: About): TargetO
 
 function remarksOf({ judgement, kind }: RunResult): readonly string[] {
   if (judgement === undefined) return [];
-  const { course, handlersReported, verdict } = judgement;
+  const { course, emissionLagMs, handlersReported, verdict } = judgement;
   const { reconnects, absenceMs, downgrades } = course;
   const often = Math.max(0, ...reconnects);
   const spared = reconnects.filter((count) => count === 0).length;
   const away = absenceMs.count === 0 ? "" : `, away for ${Math.round(absenceMs.max)} ms at most`;
   return [
     often === 0
-      ? "No client lost its connection."
+      ? "No client lost its connection: whatever was done to the servers, if anything was, did not reach them."
       : `Clients reconnected ${often} ${often === 1 ? "time" : "times"} at most, ${spared} of ${reconnects.length} never${away}.`,
     ...(handlersReported
       ? []
@@ -27,6 +27,11 @@ function remarksOf({ judgement, kind }: RunResult): readonly string[] {
           "Not judged: how often handlers ran, and whether under the same key, because no server reported to the ledger. " +
             "What they published shows what was lost or done twice.",
         ]),
+    ...(emissionLagMs.p99 > 250
+      ? [
+          `This machine was busy: clients emitted up to ${Math.round(emissionLagMs.p99)} ms late, so latencies say little.`,
+        ]
+      : []),
     ...(verdict.gapsReported > 0
       ? [
           `${verdict.gapsReported} gaps were reported; entries in them count as lost where their place is not known.`,
