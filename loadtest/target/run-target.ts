@@ -186,7 +186,8 @@ export class TargetRun {
   async #end(): Promise<TargetResult> {
     try {
       await this.#acting;
-      await until(() => Date.now() > this.#talkUntil, {
+      // A little more, in which what was due at the end is published.
+      await until(() => Date.now() > this.#talkUntil + 500, {
         what: "the end of the load",
         deadlineMs: this.#deadlineMs,
       });
