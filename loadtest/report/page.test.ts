@@ -53,6 +53,14 @@ test("a page without a judgement is a page", () => {
   expect(pageOf(reportOf([result]))).toContain("there was no &lt;server&gt;");
 });
 
+test("a page says what the servers were, how clients were made, and what they cost", () => {
+  const report = reportOf([resultOf("holdfast")]);
+  expect(pageOf(report)).toContain("five nodes behind a &lt;proxy&gt;");
+  expect(pageOf(report)).toContain("Holdfast: 100 MiB and 1 s of processor time in k6");
+  expect(pageOf(report)).toContain("Clients are the shipped ones");
+  expect(pageOf({ ...report, raw: true })).toContain("Clients were written by hand");
+});
+
 type Spoil = (forgery: Forgery) => unknown;
 const loseOne: Spoil = (forgery) => forgery.part(1).arrivals.splice(0, 4);
 const delayOne: Spoil = (forgery) => (forgery.part(0).arrivals[4 * 39 + 3] = startedAt + 9_000);
@@ -100,6 +108,8 @@ function reportOf(results: readonly RunResult[]): Report {
     clients: 3,
     rate: 40,
     store: "sqlite",
+    topology: "five nodes behind a <proxy>",
+    raw: false,
     startedAt: new Date(startedAt).toISOString(),
     commit: "abc",
     versions: { Node: "26" },

@@ -170,7 +170,7 @@ function examplesOf(results: readonly RunResult[]): string {
 }
 
 function aboutOf(report: Report): string {
-  const { results, clients, rate, seed, store, commit, versions, machine, command } = report;
+  const { results, clients, rate, seed, store, topology, commit, versions, machine, command } = report;
   const rows: readonly (readonly [string, string])[] = [
     ["command", `<code>${escaped(command)}</code>`],
     [
@@ -179,6 +179,8 @@ function aboutOf(report: Report): string {
     ],
     ["seed", String(seed)],
     ["commit", escaped(commit)],
+    ["servers", escaped(topology)],
+    ["clients cost", escaped(results.map(costOf).join("; "))],
     ["store", `${escaped(store)} for Holdfast, one Redis for each control`],
     [
       "versions",
@@ -191,8 +193,19 @@ function aboutOf(report: Report): string {
     ["machine", escaped(machine)],
   ];
   return `<section><h2>How this was measured</h2>
-<p class="note">Clients are the shipped ones, run by k6. Everyone keeps to a schedule that waits for nobody, and latency counts
+<p class="note">${clientsOf(report)} Everyone keeps to a schedule that waits for nobody, and latency counts
 from it. Servers and clients tell a process of its own what was acknowledged, what was handled and what applications saw; that
-ledger alone decides. All kinds ran one after the other under the same load, behind the same HAProxy configuration.</p>
+ledger alone decides. All kinds ran one after the other under the same load, on the same kind of servers.</p>
 <dl>${rows.map(([name, text]) => `<dt>${name}</dt><dd>${text}</dd>`).join("")}</dl></section>`;
+}
+
+function clientsOf({ raw }: Report): string {
+  return raw
+    ? "Clients were written by hand for scale: k6 speaks the protocol over plain WebSockets, many clients to a virtual user."
+    : "Clients are the shipped ones, run by k6.";
+}
+
+function costOf({ kind, processorSeconds, clientMebibytes }: RunResult): string {
+  const seconds = grouped(Math.round(processorSeconds.clients));
+  return `${kindTitles[kind]}: ${grouped(clientMebibytes)} MiB and ${seconds} s of processor time in k6`;
 }
