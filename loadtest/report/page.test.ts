@@ -21,6 +21,9 @@ test("the exit code is 0 when it holds, 1 when it is broken, 2 when nothing is p
   // Lateness may be the machine's.
   expect(outcome(delayOne)).toMatchObject({ exitCode: 1, word: "broken" });
   expect(outcome(delayOne, neverTest)).toMatchObject({ exitCode: 2, word: "invalid" });
+  // So may be that a client was not back in time.
+  expect(outcome(leave)).toMatchObject({ exitCode: 1, word: "broken" });
+  expect(outcome(leave, neverTest)).toMatchObject({ exitCode: 2, word: "invalid" });
   expect(outcomeOf([{ ...resultOf("holdfast"), interrupted: true }], "it rains")).toMatchObject({
     exitCode: 2,
     word: "interrupted",
@@ -64,6 +67,10 @@ test("a page says what the servers were, how clients were made, and what they co
 type Spoil = (forgery: Forgery) => unknown;
 const loseOne: Spoil = (forgery) => forgery.part(1).arrivals.splice(0, 4);
 const delayOne: Spoil = (forgery) => (forgery.part(0).arrivals[4 * 39 + 3] = startedAt + 9_000);
+const leave: Spoil = (forgery) => {
+  forgery.part(1).arrivals.splice(-4);
+  forgery.part(1).end = { at: startedAt + 20_000, connected: false, pending: 0 };
+};
 const neverTest: Spoil = (forgery) => forgery.part(2).moments.splice(2);
 
 function outcome(...spoils: readonly Spoil[]) {
