@@ -21,6 +21,7 @@ export function runClients(connector: Connector): (plan: StartedPlan) => void {
     const ended = () => {
       running -= 1;
       if (running > 0) return;
+      // Those of the disconnect as well: an iteration lasts as long as a timer is set.
       endAllTimers();
       send();
     };

@@ -194,8 +194,8 @@ export class VirtualClient {
   #end(): void {
     const connected = this.#socket?.connected === true;
     this.#notebook.ended({ at: Date.now(), connected, pending: this.#pending.size });
-    this.#ended();
     this.#socket?.disconnect();
+    this.#ended();
   }
 
   #at(momentMs: number, action: () => void): void {

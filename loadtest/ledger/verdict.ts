@@ -87,13 +87,21 @@ function judgeArrivals(
       direction.owed += 1;
       if (seen.has(entry.key)) continue;
       if (isReported(story, entry)) direction.reported += 1;
-      else {
+      else if (wasAway(story) && order.isAhead(entry)) {
+        direction.undelivered += 1;
+        examples.add("undelivered", `${who}, away at the end: ${entry.key} of ${room}`);
+      } else {
         direction.lost += 1;
         direction.lostAt.push(entry.calledAt);
         examples.add("lost", `${who}: ${entry.key} of ${room}, published at ${Math.round(entry.calledAt)}`);
       }
     }
   }
+}
+
+/** When the run ended; what it had not been shown by then, it might have been shown yet. */
+function wasAway({ end }: ClientStory): boolean {
+  return end?.connected === false;
 }
 
 /** The client was told that it would not be shown this entry. */
@@ -124,7 +132,10 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
   for (const { id, intendedAt } of story.emits) {
     direction.owed += 1;
     const [first, ...again] = runs.get(id) ?? [];
-    if (first === undefined) {
+    if (first === undefined && wasAway(story) && id > furthest) {
+      direction.undelivered += 1;
+      examples.add("undelivered", `${who}, away at the end: event ${id} was not handled yet`);
+    } else if (first === undefined) {
       direction.lost += 1;
       direction.lostAt.push(intendedAt);
       examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, was never handled`);
@@ -167,12 +178,16 @@ function judgeEventsByEntries(
   const who = `client ${story.client}`;
   const answers = Map.groupBy(story.answers, ({ id }) => id);
   const says = new Set(story.says.map(({ id }) => id));
+  const furthest = Math.max(0, ...story.answers.map(({ id }) => id));
   for (const { id, intendedAt } of story.emits) {
     direction.owed += 1;
     const [answer, ...more] = answers.get(id) ?? [];
     direction.duplicated += more.length;
     const wasShown = says.has(id) && shown.has(entryKey(publisherOf(story.client), id));
-    if ((answer === undefined || answer.how === 2) && !wasShown) {
+    if (answer === undefined && !wasShown && wasAway(story) && id > furthest) {
+      direction.undelivered += 1;
+      examples.add("undelivered", `${who}, away at the end: event ${id} has no reply yet`);
+    } else if ((answer === undefined || answer.how === 2) && !wasShown) {
       direction.lost += 1;
       direction.lostAt.push(intendedAt);
       examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, has no reply, and nobody saw it`);
@@ -212,11 +227,18 @@ class Order {
     this.#streams.set(stream, Math.max(before, place.offset));
     return sequence > last && place.offset > before;
   }
+
+  /** Whether nothing behind this entry has been shown. */
+  isAhead({ publisher, sequence, place, room }: Entry): boolean {
+    if (place === undefined) return sequence > (this.#publishers.get(`${publisher}/${room}`) ?? 0);
+    return place.offset > (this.#streams.get(`${place.stream} ${place.epoch}`) ?? 0);
+  }
 }
 
 class Direction {
   owed = 0;
   lost = 0;
+  undelivered = 0;
   duplicated = 0;
   reordered = 0;
   unanswered = 0;
@@ -242,9 +264,17 @@ class Direction {
   }
 
   result(): DirectionVerdict {
-    const { owed, lost, duplicated, reordered, unanswered, wrong, madeUp, reported, reruns } = this;
-    const counts = { owed, lost, duplicated, reordered, unanswered, wrong, madeUp, reported, reruns };
-    return { ...counts, late: this.#late, lostAt: this.lostAt, latencyMs: this.#latencies.summary() };
+    const { owed, lost, undelivered, duplicated, reordered, unanswered, wrong, madeUp } = this;
+    const counts = { owed, lost, undelivered, duplicated, reordered, unanswered, wrong, madeUp };
+    const { reported, reruns } = this;
+    return {
+      ...counts,
+      reported,
+      reruns,
+      late: this.#late,
+      lostAt: this.lostAt,
+      latencyMs: this.#latencies.summary(),
+    };
   }
 }
 
@@ -273,6 +303,7 @@ export const faultNames = [
   "duplicated",
   "reordered",
   "late",
+  "undelivered",
   "unanswered",
   "wrong",
   "madeUp",
@@ -287,6 +318,8 @@ export type DirectionVerdict = {
   readonly duplicated: number;
   readonly reordered: number;
   readonly late: number;
+  /** Not shown, or not handled, and the client was away when the run ended: it might still have come. */
+  readonly undelivered: number;
   /** Handled, and the client had no reply, or an error. */
   readonly unanswered: number;
   readonly wrong: number;

@@ -57,7 +57,9 @@ function comparison(controls: readonly RunResult[]): string {
 }
 
 function lateOf({ toClients, toServers }: Verdict): string {
-  return `${grouped(toClients.late + toServers.late)} came late, ${grouped(toServers.unanswered)} had no reply`;
+  const undelivered = toClients.undelivered + toServers.undelivered;
+  const late = `${grouped(toClients.late + toServers.late)} came late, ${grouped(toServers.unanswered)} had no reply`;
+  return undelivered === 0 ? late : `${late}, ${grouped(undelivered)} were still to come`;
 }
 
 /** Faults for which no slow machine is an excuse. */

@@ -21,6 +21,9 @@ test("the exit code is 0 when it holds, 1 when it is broken, 2 when nothing is p
   // Lateness may be the machine's.
   expect(outcome(delayOne)).toMatchObject({ exitCode: 1, word: "broken" });
   expect(outcome(delayOne, neverTest)).toMatchObject({ exitCode: 2, word: "invalid" });
+  // So may be that a client was not back in time.
+  expect(outcome(leave)).toMatchObject({ exitCode: 1, word: "broken" });
+  expect(outcome(leave, neverTest)).toMatchObject({ exitCode: 2, word: "invalid" });
   expect(outcomeOf([{ ...resultOf("holdfast"), interrupted: true }], "it rains")).toMatchObject({
     exitCode: 2,
     word: "interrupted",
@@ -53,9 +56,21 @@ test("a page without a judgement is a page", () => {
   expect(pageOf(reportOf([result]))).toContain("there was no &lt;server&gt;");
 });
 
+test("a page says what the servers were, how clients were made, and what they cost", () => {
+  const report = reportOf([resultOf("holdfast")]);
+  expect(pageOf(report)).toContain("five nodes behind a &lt;proxy&gt;");
+  expect(pageOf(report)).toContain("Holdfast: 100 MiB and 1 s of processor time in k6");
+  expect(pageOf(report)).toContain("Clients are the shipped ones");
+  expect(pageOf({ ...report, raw: true })).toContain("Clients were written by hand");
+});
+
 type Spoil = (forgery: Forgery) => unknown;
 const loseOne: Spoil = (forgery) => forgery.part(1).arrivals.splice(0, 4);
 const delayOne: Spoil = (forgery) => (forgery.part(0).arrivals[4 * 39 + 3] = startedAt + 9_000);
+const leave: Spoil = (forgery) => {
+  forgery.part(1).arrivals.splice(-4);
+  forgery.part(1).end = { at: startedAt + 20_000, connected: false, pending: 0 };
+};
 const neverTest: Spoil = (forgery) => forgery.part(2).moments.splice(2);
 
 function outcome(...spoils: readonly Spoil[]) {
@@ -101,6 +116,8 @@ function reportOf(results: readonly RunResult[]): Report {
     clients: 3,
     rate: 40,
     store: "sqlite",
+    topology: "five nodes behind a <proxy>",
+    raw: false,
     startedAt: new Date(startedAt).toISOString(),
     commit: "abc",
     versions: { Node: "26" },

@@ -85,12 +85,14 @@ function footnote({ results, lateAfterMs, target }: Report): string {
   if (verdict === undefined) return "";
   const { toClients, toServers, gapsReported } = verdict;
   const late = toClients.late + toServers.late;
+  const undelivered = toClients.undelivered + toServers.undelivered;
   const durability = first?.judgement?.durabilities.join(", ") ?? "";
   const kept = durability === "" ? "" : ` What was acknowledged was ${escaped(durability)}.`;
   const name = target === undefined ? "Holdfast" : escaped(target.url);
   return `<p class="note" style="margin-top:12px">${name}: ${grouped(toClients.owed)} deliveries and ${grouped(toServers.owed)}
 events were owed; ${grouped(late)} took more than ${duration(lateAfterMs)}; ${grouped(gapsReported)} gaps were reported;
-${grouped(toServers.reruns)} handlers ran again under their key after a kill.${kept}</p>`;
+${grouped(toServers.reruns)} handlers ran again under their key after a kill; ${grouped(undelivered)} were still to come to or
+from clients that were away when the run ended.${kept}</p>`;
 }
 
 function evidenceOf(results: readonly RunResult[], several: boolean): string {
@@ -176,11 +178,11 @@ function examplesOf(results: readonly RunResult[]): string {
   return lists.length === 0 ? "" : `<section><h2>Examples</h2>${lists.join("")}</section>`;
 }
 
-const sameForAll =
-  " All kinds ran one after the other under the same load, behind the same HAProxy configuration.";
+const sameForAll = " All kinds ran one after the other under the same load, on the same kind of servers.";
 
 function aboutOf(report: Report): string {
-  const { results, clients, rate, seed, store, commit, versions, machine, command, target } = report;
+  const { results, clients, rate, seed, store, topology, commit, versions, machine, command, target } =
+    report;
   const everyMs = Math.round(results[0]?.plan?.emitEveryMs ?? 0);
   const rows: readonly (readonly [string, string])[] = [
     ["command", `<code>${escaped(command)}</code>`],
@@ -190,9 +192,13 @@ function aboutOf(report: Report): string {
     ],
     ["seed", String(seed)],
     ["commit", escaped(commit)],
-    target === undefined
-      ? ["store", `${escaped(store)} for Holdfast, one Redis for each control`]
-      : ["target", escaped(target.url)],
+    ["clients cost", escaped(results.map(costOf).join("; "))],
+    ...(target === undefined
+      ? ([
+          ["servers", escaped(topology)],
+          ["store", `${escaped(store)} for Holdfast, one Redis for each control`],
+        ] as const)
+      : ([["target", escaped(target.url)]] as const)),
     [
       "versions",
       escaped(
@@ -204,8 +210,19 @@ function aboutOf(report: Report): string {
     ["machine", escaped(machine)],
   ];
   return `<section><h2>How this was measured</h2>
-<p class="note">Clients are the shipped ones, run by k6. Everyone keeps to a schedule that waits for nobody, and latency counts
+<p class="note">${clientsOf(report)} Everyone keeps to a schedule that waits for nobody, and latency counts
 from it. Servers and clients tell a process of its own what was acknowledged, what was handled and what applications saw; that
 ledger alone decides.${target === undefined ? sameForAll : ""}</p>
 <dl>${rows.map(([name, text]) => `<dt>${name}</dt><dd>${text}</dd>`).join("")}</dl></section>`;
+}
+
+function clientsOf({ raw }: Report): string {
+  return raw
+    ? "Clients were written by hand for scale: k6 speaks the protocol over plain WebSockets, many clients to a virtual user."
+    : "Clients are the shipped ones, run by k6.";
+}
+
+function costOf({ kind, processorSeconds, clientMebibytes }: RunResult): string {
+  const seconds = grouped(Math.round(processorSeconds.clients));
+  return `${kindTitles[kind]}: ${grouped(clientMebibytes)} MiB and ${seconds} s of processor time in k6`;
 }

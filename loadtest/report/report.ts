@@ -13,6 +13,10 @@ export type Report = {
   readonly clients: number;
   readonly rate: number;
   readonly store: string;
+  /** What the servers were, and what stood in front of them. */
+  readonly topology: string;
+  /** Clients were written by hand. */
+  readonly raw: boolean;
   readonly startedAt: string;
   readonly commit: string;
   readonly versions: Readonly<Record<string, string>>;

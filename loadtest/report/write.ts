@@ -7,6 +7,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../command-line.ts";
 import type { RunResult } from "../run.ts";
+import { sentenceOf, threeNodes } from "../topology/topology.ts";
 import type { Outcome } from "./outcome.ts";
 import { pageOf } from "./page.ts";
 import type { Report } from "./report.ts";
@@ -14,7 +15,7 @@ import type { Report } from "./report.ts";
 /** Returns the names of the files, as seen from the working directory. */
 export function writeReport(input: ReportInput): readonly string[] {
   const { command, results, startedAt, k6Version, outcome, target } = input;
-  const { scenario, text, seed, clients, rate, store } = command;
+  const { scenario, text, seed, clients, rate, store, raw } = command;
   const report: Report = {
     outcome,
     scenario: scenario.name,
@@ -24,6 +25,8 @@ export function writeReport(input: ReportInput): readonly string[] {
     clients,
     rate,
     store,
+    topology: sentenceOf(scenario.topology ?? threeNodes),
+    raw,
     startedAt: startedAt.toISOString(),
     commit: commit(),
     versions: { "socket.io": versionOf("socket.io"), Node: process.version.slice(1), k6: k6Version },
@@ -79,7 +82,7 @@ if (import.meta.main) {
 // --- types ---
 
 export type ReportInput = {
-  readonly command: Omit<Command, "store" | "controls" | "talkMs" | "raw"> & { readonly store: string };
+  readonly command: Omit<Command, "store" | "controls" | "talkMs"> & { readonly store: string };
   readonly results: readonly RunResult[];
   readonly startedAt: Date;
   readonly k6Version: string;

@@ -24,7 +24,7 @@ export async function performTarget(
     });
     const { outcome, run: result } = await resultOf(run, signal);
     const files = writeReport({
-      command: { scenario, text, seed, clients, rate, store: "the target's own" },
+      command: { scenario, text, seed, clients, rate, raw: false, store: "" },
       results: [result],
       startedAt,
       k6Version: k6.version,
