@@ -15,11 +15,18 @@ import type { Judgement, Progress } from "../ledger/ledger-program.ts";
 import { Links } from "../links.ts";
 import { awaitProgress, startK6, startLedger } from "../processes.ts";
 import type { RunResult } from "../run.ts";
-import type { Scenario, Stage } from "../scenarios/scenario.ts";
-import { type Dialect, readDialect } from "./dialect.ts";
+import type { Stage } from "../scenarios/scenario.ts";
 import { limitCure, whyNotReachable } from "./probe.ts";
 import { HttpPublisher } from "./publisher.ts";
-import { watch } from "./scenarios.ts";
+import {
+  addressOf,
+  connectMsEach,
+  planOf,
+  settleMs,
+  type TargetOptions,
+  type WholeOptions,
+  wholeOptions,
+} from "./target-plan.ts";
 import { type TargetOutcome, targetOutcome } from "./target-outcome.ts";
 
 /**
@@ -49,10 +56,7 @@ export async function runTarget(
 
 export class TargetRun {
   readonly #owner: Owner;
-  readonly #options: Required<
-    Pick<TargetOptions, "scenario" | "client" | "clients" | "rate" | "seconds" | "seed">
-  > &
-    TargetOptions;
+  readonly #options: WholeOptions;
   /** In rooms, names and entries, so that two runs do not meet. */
   readonly #run = randomName();
   readonly #talks: Mutable<Talk>[] = [];
@@ -68,11 +72,8 @@ export class TargetRun {
   #result: Promise<TargetResult> | undefined;
 
   constructor(owner: Owner, options: TargetOptions) {
-    const { scenario = watch } = options;
-    const { clients, rate, talkMs } = scenario;
-    const usual = { scenario, client: "holdfast", clients, rate, seconds: talkMs / 1_000, seed: 1 } as const;
     this.#owner = owner;
-    this.#options = { ...usual, ...options };
+    this.#options = wholeOptions(options);
   }
 
   get plan(): Plan | undefined {
@@ -94,8 +95,9 @@ export class TargetRun {
     this.#ledger = ledger;
     const { slowBytesPerSecond } = scenario;
     if (scenario.links === true)
-      this.#links = await Links.front(this.#owner, targetOf(new URL(url)), { slowBytesPerSecond });
-    const plan = this.#makePlan(`http://127.0.0.1:${port}`);
+      this.#links = await Links.front(this.#owner, addressOf(new URL(url)), { slowBytesPerSecond });
+    const made = { ledger: `http://127.0.0.1:${port}`, run: this.#run, link: this.#links.urls[0] };
+    const plan = planOf(this.#options, made);
     this.#plan = plan;
     tell(`starting ${clients} clients`);
     this.#k6 = await startK6(this.#owner, {
@@ -198,48 +200,6 @@ export class TargetRun {
       this.#failure = error instanceof Error ? error.message : String(error);
     }
     return await this.judge();
-  }
-
-  #makePlan(ledger: string): Plan {
-    const { scenario, url, client, clients, rate, seconds, seed, publish, insecure = false } = this.#options;
-    const { roomSize = usualRoomSize, connectMs = clients * connectMsEach, reloadEveryMs } = scenario;
-    const talkFromMs = connectMs + restMs;
-    const { host, hostname } = new URL(url);
-    const [link] = this.#links.urls;
-    const origin = new URL(url);
-    return {
-      kind: client,
-      urls: [url],
-      ledger,
-      clients,
-      clientsPerUser: 1,
-      seed,
-      roomSize,
-      connectMs,
-      talkFromMs,
-      talkUntilMs: talkFromMs + seconds * 1_000,
-      // Either the clients publish all of it, or they only chat beside it.
-      emitEveryMs: publish === undefined ? (clients / rate) * 1_000 : Math.max(4_000, clients * 15),
-      settleMs,
-      reloadEveryMs,
-      dialect: this.#dialect(),
-      run: this.#run,
-      insecure,
-      ...(link === undefined
-        ? {}
-        : {
-            hosts: {
-              [`${hostname}:${targetOf(origin).port}`]: new URL(link).host,
-              [host]: new URL(link).host,
-            },
-          }),
-    };
-  }
-
-  #dialect(): Dialect | undefined {
-    const { dialect = "chat" } = this.#options;
-    if (typeof dialect !== "string") return dialect;
-    return dialect === "loadtest" ? undefined : readDialect(dialect);
   }
 
   /** Waits until all clients are connected; where they are not let in, finds out why. */
@@ -346,23 +306,11 @@ export class TargetRun {
   }
 }
 
-function targetOf({ protocol, hostname, port }: URL): { readonly host: string; readonly port: number } {
-  return {
-    host: hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: Number(port) || (protocol === "https:" ? 443 : 80),
-  };
-}
-
 /** Small letters and digits, as rooms of the chat want them. */
 function randomName(): string {
   return Math.random().toString(36).slice(2, 8).padEnd(6, "0");
 }
 
-const usualRoomSize = 10;
-/** 40 a second. */
-const connectMsEach = 25;
-const restMs = 5_000;
-const settleMs = 30_000;
 const endMs = 60_000;
 /** Over what was planned. */
 const gatherMs = 20_000;
@@ -377,33 +325,5 @@ const hushMs = 8_000;
 // --- types ---
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-export type TargetOptions = {
-  /** Where the clients connect; a path is a namespace. */
-  readonly url: string;
-  /** `watch` where nothing is said. */
-  readonly scenario?: Scenario;
-  /** Which client; the shipped one where nothing is said. */
-  readonly client?: "holdfast" | "stock";
-  readonly clients?: number;
-  /** Entries a second, of all clients together, or by `publish`. */
-  readonly rate?: number;
-  /** How long there is load, unless `finish` ends it. */
-  readonly seconds?: number;
-  readonly seed?: number;
-  /** `chat`, `loadtest`, the name of a file, or the dialect itself. */
-  readonly dialect?: string | Dialect;
-  /** The application's own way to publish. */
-  readonly publish?: { readonly url: string; readonly token: string | undefined } | undefined;
-  /** Where servers reach the ledger, `ADDRESS:PORT`. */
-  readonly listen?: string | undefined;
-  /** A file with certificates to trust, in PEM. */
-  readonly ca?: string | undefined;
-  readonly insecure?: boolean;
-  readonly k6Path?: string;
-  /** For what the ledger was told, if a guarantee is broken. */
-  readonly evidenceFile?: string;
-  readonly tell?: (text: string) => void;
-};
 
 export type TargetResult = { readonly outcome: TargetOutcome; readonly run: RunResult };
