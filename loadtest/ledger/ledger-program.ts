@@ -94,7 +94,7 @@ function judge({ lateAfterMs, ...expectations }: Expectations & { readonly lateA
   const places = [...book.entries.values()].flatMap(({ place }) => (place === undefined ? [] : [place]));
   return {
     handlersReported,
-    verdict: verdictOf(book, { lateAfterMs, judgesByEntries }),
+    verdict: verdictOf(book, { lateAfterMs, judgesByEntries, killsUnknown: expectations.isTarget === true }),
     objections: objectionsTo(book, expectations),
     course: courseOf(book),
     happenings: book.happenings,

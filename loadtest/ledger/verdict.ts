@@ -11,13 +11,8 @@ import { Histogram, type Percentiles } from "./histogram.ts";
  * Judges both directions, for all clients whose report is complete. Of another nobody knows what it has seen,
  * and the run is invalid anyway.
  */
-export function verdictOf(
-  book: Book,
-  {
-    lateAfterMs,
-    judgesByEntries = false,
-  }: { readonly lateAfterMs: number; readonly judgesByEntries?: boolean },
-): Verdict {
+export function verdictOf(book: Book, options: JudgeOptions): Verdict {
+  const { lateAfterMs, judgesByEntries = false, killsUnknown = false } = options;
   const examples = new Examples();
   const clients = book.clients().filter(({ isComplete }) => isComplete);
   const shown = new Set<string>();
@@ -28,7 +23,7 @@ export function verdictOf(
   for (const client of clients) {
     judgeArrivals(book, rooms, client, down, examples);
     if (judgesByEntries) judgeEventsByEntries(client, shown, up, examples);
-    else judgeEvents(book, client, up, examples);
+    else judgeEvents(book, client, up, examples, killsUnknown);
   }
   // What those published whose report is incomplete is not known.
   if (judgesByEntries && clients.length < book.clients().length) down.madeUp = 0;
@@ -117,7 +112,13 @@ function isReported({ moments }: ClientStory, { place }: Entry): boolean {
 }
 
 /** Every emitted event has to have been handled, once, in order, and answered rightly. */
-function judgeEvents(book: Book, story: ClientStory, direction: Direction, examples: Examples): void {
+function judgeEvents(
+  book: Book,
+  story: ClientStory,
+  direction: Direction,
+  examples: Examples,
+  killsUnknown: boolean,
+): void {
   const who = `client ${story.client}`;
   const runs = Map.groupBy(book.runsOf(story.client), ({ id }) => id);
   const answers = Map.groupBy(story.answers, ({ id }) => id);
@@ -141,7 +142,8 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
       examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, was never handled`);
     } else {
       for (const [index, run] of again.entries()) {
-        if (isAllowedAgain(book, index === 0 ? first : again[index - 1], run)) direction.reruns += 1;
+        const before = index === 0 ? first : again[index - 1];
+        if (isAllowedAgain(book, before, run, killsUnknown)) direction.reruns += 1;
         else {
           direction.duplicated += 1;
           examples.add("duplicated", `${who}: event ${id} is handled at ${first.server} and ${run.server}`);
@@ -204,8 +206,10 @@ function judgeEventsByEntries(
  * A process that was killed between an effect and its record leaves an event that must run again, under the
  * key that it had: what is promised is that the key is the same, by which effects are told apart.
  */
-function isAllowedAgain(book: Book, before: Run | undefined, again: Run): boolean {
+function isAllowedAgain(book: Book, before: Run | undefined, again: Run, killsUnknown: boolean): boolean {
   if (before === undefined || before.key !== again.key) return false;
+  // Somebody else may have killed it. Its name is that of one process.
+  if (killsUnknown) return before.server !== again.server;
   return book.happenings.some(
     ({ killed = [], at }) => killed.includes(before.server) && at >= before.at - clockSlackMs,
   );
@@ -310,6 +314,14 @@ export const faultNames = [
 ] as const;
 
 // --- types ---
+
+export type JudgeOptions = {
+  readonly lateAfterMs: number;
+  /** No server tells what it handled; clients publish themselves. */
+  readonly judgesByEntries?: boolean;
+  /** Servers may have been killed, and nobody would have told the ledger. */
+  readonly killsUnknown?: boolean;
+};
 
 export type DirectionVerdict = {
   /** How many deliveries, or events, the verdict is about. */

@@ -4,10 +4,9 @@
  */
 
 import type { Server as HttpServer } from "node:http";
-import type { Server } from "socket.io";
-import { currentRequest } from "holdfast";
 import type { CommandTable } from "../../test/harness/parent.ts";
-import { type Introduction, lastPublisher, replyTo, type Work } from "../contract.ts";
+import { lastPublisher } from "../contract.ts";
+import { attachApplication } from "./application.ts";
 import { type MadeServer, makeServer, type ServerOptions } from "./kinds.ts";
 import { LedgerStream } from "./ledger-stream.ts";
 import { Speaker, type Talking } from "./speaker.ts";
@@ -29,7 +28,12 @@ export class Node {
     this.#ledger = ledger;
     // With the process, because a node that is started again counts from one again.
     this.#speaker = new Speaker(`${name}.${process.pid}`, made.publish, ledger);
-    this.#attach(made.io);
+    attachApplication(made.io, {
+      isDurable: made.isDurable,
+      speaker: this.#speaker,
+      write: (line) => ledger.write(line),
+      mayJoin: () => true,
+    });
   }
 
   /** What it does when it is told to. */
@@ -62,25 +66,6 @@ export class Node {
     await this.made.close();
     http?.closeAllConnections();
     await this.#ledger.close();
-  }
-
-  #attach(io: Server): void {
-    io.on("connection", (socket) => {
-      const { client, rooms } = socket.handshake.auth as Introduction;
-      const joined = Promise.resolve(socket.recovered ? undefined : socket.join([...rooms]));
-      socket.on("arrive", async (acknowledge: () => void) => {
-        await joined;
-        acknowledge();
-      });
-      socket.on("work", async (work: Work, acknowledge?: (reply: string) => void) => {
-        const { id, intendedAt, publishTo: room } = work;
-        const key = this.made.isDurable ? (currentRequest()?.id ?? "none") : `${client}:${id}`;
-        this.#ledger.write(["run", client, id, now(), key]);
-        if (room !== undefined)
-          await this.#speaker.say({ publisher: `client ${client}`, sequence: id, room, intendedAt });
-        acknowledge?.(replyTo(client, id));
-      });
-    });
   }
 }
 

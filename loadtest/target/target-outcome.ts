@@ -32,6 +32,9 @@ function remarksOf({ judgement, kind }: RunResult): readonly string[] {
           `This machine was busy: clients emitted up to ${Math.round(emissionLagMs.p99)} ms late, so latencies say little.`,
         ]
       : []),
+    ...(verdict.toServers.reruns > 0
+      ? [`${verdict.toServers.reruns} handlers ran again elsewhere under their key, as after a kill.`]
+      : []),
     ...(verdict.gapsReported > 0
       ? [
           `${verdict.gapsReported} gaps were reported; entries in them count as lost where their place is not known.`,

@@ -85,6 +85,27 @@ describe.skipIf(k6 === undefined)("a target", () => {
     expect(run.judgement?.verdict.toServers.owed).toBe(0);
   });
 
+  test("with the load test's events mounted reports what its handlers did", async (context) => {
+    const ledgerPort = await freePort();
+    const program = programPath("./mounted-program.ts", import.meta.url);
+    const server = startChild(context, { program, args: [`http://127.0.0.1:${ledgerPort}`] });
+    const { port } = await server.event<{ port: number }>("ready");
+    const { outcome, run } = await runTarget(context, {
+      url: `http://127.0.0.1:${port}`,
+      listen: `127.0.0.1:${ledgerPort}`,
+      dialect: "loadtest",
+      k6Path,
+      clients: 10,
+      rate: 20,
+      seconds: 5,
+    });
+    expect(outcome, JSON.stringify(run)).toMatchObject({ exitCode: 0, objections: [] });
+    expect(outcome.remarks.join()).not.toContain("Not judged");
+    expect(run.judgement?.verdict.toServers.owed).toBeGreaterThan(80);
+    expect(run.judgement?.verdict.toClients.owed).toBeGreaterThan(400);
+    expect(run.judgement?.durabilities).toEqual(["memory"]);
+  });
+
   test("finds what a careless server loses and doubles, and ends with 1", async (context) => {
     const port = await startPlainChat(context, "careless");
     const child = command(context, "steady", `http://127.0.0.1:${port}`);
