@@ -21,7 +21,7 @@ export function mountLoadtest(io: DeliveringServer | StockServer, options: Mount
   };
   const write = (line: ServerLine) => reports.write(line);
   const speaker = new Speaker(options.name, publish, { write });
-  attachApplication(io as unknown as StockServer, { isDurable, speaker, write, mayJoin: isOurs });
+  attachApplication(io, { isDurable, speaker, write, mayJoin: isOurs });
 }
 
 /** Clients say themselves where they want in; the rooms of others are none of their business. */

@@ -89,7 +89,7 @@ describe.skipIf(k6 === undefined)("a target", () => {
     const ledgerPort = await freePort();
     const program = programPath("./mounted-program.ts", import.meta.url);
     const server = startChild(context, { program, args: [`http://127.0.0.1:${ledgerPort}`] });
-    const { port } = await server.event<{ port: number }>("ready");
+    const { port } = await server.event<{ port: number }>("ready", 30_000);
     const { outcome, run } = await runTarget(context, {
       url: `http://127.0.0.1:${port}`,
       listen: `127.0.0.1:${ledgerPort}`,
@@ -144,7 +144,7 @@ function command(owner: Owner, scenario: string, url: string, ...more: readonly 
 async function startPlainChat(owner: Owner, manner: "careful" | "careless"): Promise<number> {
   const program = programPath("./plain-chat.ts", import.meta.url);
   const server = startChild(owner, { program, args: [manner] });
-  return (await server.event<{ port: number }>("ready")).port;
+  return (await server.event<{ port: number }>("ready", 30_000)).port;
 }
 
 function removeReport(owner: Owner, child: Child): void {
