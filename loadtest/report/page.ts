@@ -183,7 +183,7 @@ function aboutOf(report: Report): string {
     ["commit", escaped(commit)],
     ["servers", escaped(topology)],
     ["clients cost", escaped(results.map(costOf).join("; "))],
-    ["store", `${escaped(store)} for Holdfast, one Redis for each control`],
+    ["store", `${escaped(store)} for Holdfast, a Redis of its own for each control that needs one`],
     [
       "versions",
       escaped(
