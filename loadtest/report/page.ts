@@ -84,8 +84,8 @@ function footnote({ results, lateAfterMs }: Report): string {
   const durability = first?.judgement?.durabilities.join(", ") || "none";
   return `<p class="note" style="margin-top:12px">Holdfast: ${grouped(toClients.owed)} deliveries and ${grouped(toServers.owed)}
 events were owed; ${grouped(late)} took more than ${duration(lateAfterMs)}; ${grouped(gapsReported)} gaps were reported;
-${grouped(toServers.reruns)} handlers ran again under their key after a kill; ${grouped(undelivered)} were still to come to or
-from clients that were away when the run ended. What was acknowledged was ${escaped(durability)}.</p>`;
+${grouped(toServers.reruns)} handlers ran again under their key after a kill; ${grouped(undelivered)} were still to come
+when the run ended. What was acknowledged was ${escaped(durability)}.</p>`;
 }
 
 function evidenceOf(results: readonly RunResult[], several: boolean): string {
