@@ -38,6 +38,23 @@ describe("the outbox of a raw client", () => {
     expect(outbox.isLowDue).toBe(false);
   });
 
+  test("says what the welcome settled only when that has had its turn", () => {
+    const { outbox, sent } = outboxOf(limits);
+    for (let index = 0; index < 4; index += 1) outbox.add(["event"], undefined);
+    outbox.disconnected();
+    sent.length = 0;
+    const frames: Frame[] = [
+      ["ok", 1, [[]]],
+      ["ok", 2, [[]]],
+    ];
+    outbox.connected(limits, frames);
+    for (const sequence of [1, 2]) outbox.settle(sequence, []);
+    expect(sent).toEqual([]);
+    outbox.pump();
+    outbox.sayLow();
+    expect(sent).toEqual(['["ev",3,0,["event"]]', '["ev",4,0,["event"]]', '["lo",3]']);
+  });
+
   test("sends again what is not settled, and gives up what the server has forgotten", () => {
     const { outbox, sent } = outboxOf(limits);
     for (let index = 0; index < 4; index += 1) outbox.add(["event"], undefined);

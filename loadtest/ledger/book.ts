@@ -109,6 +109,12 @@ export class Book {
     return (this.#runs.get(client) ?? []).sort((one, other) => one.at - other.at);
   }
 
+  /** Whether servers say where what they acknowledge is stored. */
+  get isDurable(): boolean {
+    for (const { place } of this.entries.values()) if (place !== undefined) return true;
+    return false;
+  }
+
   /** For the progress line: how many are connected, by what they have reported so far. */
   connected(): number {
     let count = 0;

@@ -54,22 +54,32 @@ test("one lost, one doubled, one swapped and one late are each found, towards se
   expectFound((forgery) => (forgery.part(0).answers[1] = startedAt + 9_000), "toServers", { late: 1 });
 });
 
-test("of a client that was away at the end, the last ones are undelivered and others are lost", () => {
-  const leave = ({ end }: { end?: unknown }) => Object.assign(end as object, { connected: false });
-  const away = (forgery: Forgery) => {
-    leave(forgery.part(1));
-    return forgery.part(1).arrivals;
-  };
-  expectFound((forgery) => away(forgery).splice(-4), "toClients", { undelivered: 1 });
-  expectFound((forgery) => away(forgery).splice(4 * 7, 4), "toClients", { lost: 1 });
+test("the last ones that are missing are undelivered where they are stored, and others are lost", () => {
   const runOf = (client: number, id: number) => entriesEach * 2 + entriesEach * client + id - 1;
   const unrun = (id: number) => (forgery: Forgery) => {
-    leave(forgery.part(1));
     forgery.linesOf("a00").splice(runOf(1, id), 1);
     forgery.part(1).answers.splice(3 * (id - 1), 3);
   };
+  expectFound((forgery) => forgery.part(1).arrivals.splice(-4), "toClients", { undelivered: 1 });
+  expectFound((forgery) => forgery.part(1).arrivals.splice(4 * 7, 4), "toClients", { lost: 1 });
   expectFound(unrun(entriesEach), "toServers", { undelivered: 1 });
   expectFound(unrun(4), "toServers", { lost: 1 });
+});
+
+test("where nothing is stored, the last ones are undelivered only to a client that was away", () => {
+  const forget = (forgery: Forgery) => {
+    for (const lines of forgery.lines.values())
+      for (const line of lines) if (line[0] === "ok") line.length = 4;
+    return forgery.part(1);
+  };
+  expectFound((forgery) => forget(forgery).arrivals.splice(-4), "toClients", { lost: 1 });
+  const leave = (forgery: Forgery) => {
+    const part = forget(forgery);
+    part.end = { at: startedAt + 20_000, connected: false, pending: 0 };
+    return part;
+  };
+  expectFound((forgery) => leave(forgery).arrivals.splice(-4), "toClients", { undelivered: 1 });
+  expectFound((forgery) => leave(forgery).arrivals.splice(4 * 7, 4), "toClients", { lost: 1 });
 });
 
 test("a reply that is missing, an error and a reply to something else are found", () => {

@@ -22,7 +22,7 @@ export function verdictOf(book: Book, options: JudgeOptions): Verdict {
   const up = new Direction(lateAfterMs);
   for (const client of clients) {
     judgeArrivals(book, rooms, client, down, examples);
-    if (judgesByEntries) judgeEventsByEntries(client, shown, up, examples);
+    if (judgesByEntries) judgeEventsByEntries(book, client, shown, up, examples);
     else judgeEvents(book, client, up, examples, killsUnknown);
   }
   // What those published whose report is incomplete is not known.
@@ -82,9 +82,9 @@ function judgeArrivals(
       direction.owed += 1;
       if (seen.has(entry.key)) continue;
       if (isReported(story, entry)) direction.reported += 1;
-      else if (wasAway(story) && order.isAhead(entry)) {
+      else if (mayStillCome(book, story) && order.isAhead(entry)) {
         direction.undelivered += 1;
-        examples.add("undelivered", `${who}, away at the end: ${entry.key} of ${room}`);
+        examples.add("undelivered", `${who}: ${entry.key} of ${room}, and nothing behind it`);
       } else {
         direction.lost += 1;
         direction.lostAt.push(entry.calledAt);
@@ -94,9 +94,12 @@ function judgeArrivals(
   }
 }
 
-/** When the run ended; what it had not been shown by then, it might have been shown yet. */
-function wasAway({ end }: ClientStory): boolean {
-  return end?.connected === false;
+/**
+ * Whether what is missing at the end of all that a client was shown was perhaps only late. Who was away might
+ * have been shown it, and so might everybody where what was acknowledged is stored.
+ */
+function mayStillCome(book: Book, { end }: ClientStory): boolean {
+  return end?.connected === false || book.isDurable;
 }
 
 /** The client was told that it would not be shown this entry. */
@@ -133,9 +136,9 @@ function judgeEvents(
   for (const { id, intendedAt } of story.emits) {
     direction.owed += 1;
     const [first, ...again] = runs.get(id) ?? [];
-    if (first === undefined && wasAway(story) && id > furthest) {
+    if (first === undefined && mayStillCome(book, story) && id > furthest) {
       direction.undelivered += 1;
-      examples.add("undelivered", `${who}, away at the end: event ${id} was not handled yet`);
+      examples.add("undelivered", `${who}: event ${id} was not handled yet, and none behind it`);
     } else if (first === undefined) {
       direction.lost += 1;
       direction.lostAt.push(intendedAt);
@@ -172,6 +175,7 @@ function judgeEvents(
  * nor shown to anybody is lost; a refusal is an answer.
  */
 function judgeEventsByEntries(
+  book: Book,
   story: ClientStory,
   shown: ReadonlySet<string>,
   direction: Direction,
@@ -186,9 +190,9 @@ function judgeEventsByEntries(
     const [answer, ...more] = answers.get(id) ?? [];
     direction.duplicated += more.length;
     const wasShown = says.has(id) && shown.has(entryKey(publisherOf(story.client), id));
-    if (answer === undefined && !wasShown && wasAway(story) && id > furthest) {
+    if (answer === undefined && !wasShown && mayStillCome(book, story) && id > furthest) {
       direction.undelivered += 1;
-      examples.add("undelivered", `${who}, away at the end: event ${id} has no reply yet`);
+      examples.add("undelivered", `${who}: event ${id} has no reply yet, and none behind it`);
     } else if ((answer === undefined || answer.how === 2) && !wasShown) {
       direction.lost += 1;
       direction.lostAt.push(intendedAt);
@@ -330,7 +334,7 @@ export type DirectionVerdict = {
   readonly duplicated: number;
   readonly reordered: number;
   readonly late: number;
-  /** Not shown, or not handled, and the client was away when the run ended: it might still have come. */
+  /** Not shown, or not handled, and nothing behind it either: when the run ended it might still have come. */
   readonly undelivered: number;
   /** Handled, and the client had no reply, or an error. */
   readonly unanswered: number;

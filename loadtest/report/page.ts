@@ -91,8 +91,8 @@ function footnote({ results, lateAfterMs, target }: Report): string {
   const name = target === undefined ? "Holdfast" : escaped(target.url);
   return `<p class="note" style="margin-top:12px">${name}: ${grouped(toClients.owed)} deliveries and ${grouped(toServers.owed)}
 events were owed; ${grouped(late)} took more than ${duration(lateAfterMs)}; ${grouped(gapsReported)} gaps were reported;
-${grouped(toServers.reruns)} handlers ran again under their key after a kill; ${grouped(undelivered)} were still to come to or
-from clients that were away when the run ended.${kept}</p>`;
+${grouped(toServers.reruns)} handlers ran again under their key after a kill; ${grouped(undelivered)} were still to come
+when the run ended.${kept}</p>`;
 }
 
 function evidenceOf(results: readonly RunResult[], several: boolean): string {
@@ -196,7 +196,7 @@ function aboutOf(report: Report): string {
     ...(target === undefined
       ? ([
           ["servers", escaped(topology)],
-          ["store", `${escaped(store)} for Holdfast, one Redis for each control`],
+          ["store", `${escaped(store)} for Holdfast, a Redis of its own for each control that needs one`],
         ] as const)
       : ([["target", escaped(target.url)]] as const)),
     [

@@ -7,6 +7,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../command-line.ts";
 import type { RunResult } from "../run.ts";
+import type { Scenario } from "../scenarios/scenario.ts";
 import { sentenceOf, threeNodes } from "../topology/topology.ts";
 import type { Outcome } from "./outcome.ts";
 import { pageOf } from "./page.ts";
@@ -25,7 +26,7 @@ export function writeReport(input: ReportInput): readonly string[] {
     clients,
     rate,
     store,
-    topology: sentenceOf(scenario.topology ?? threeNodes),
+    topology: `${sentenceOf(scenario.topology ?? threeNodes)}${replicasOf(scenario)}`,
     raw,
     startedAt: startedAt.toISOString(),
     commit: commit(),
@@ -39,6 +40,10 @@ export function writeReport(input: ReportInput): readonly string[] {
   writeFileSync(`${path}.json`, `${JSON.stringify(report)}\n`);
   writeFileSync(`${path}.html`, pageOf(report));
   return [`${path}.html`, `${path}.json`].map((file) => relative(process.cwd(), file));
+}
+
+function replicasOf({ redis }: Scenario): string {
+  return redis === "sentinel" ? ", and a Redis with two replicas and three Sentinels" : "";
 }
 
 /** Of all files of a run, without what their names end in. */

@@ -58,7 +58,7 @@ export function ask<T>(worker: Worker, command: string, input: unknown): Promise
     };
     worker.on("message", take);
     worker.once("exit", () => reject(new Error(`a worker ended before it answered "${command}"`)));
-    worker.send({ question, command, input } as never);
+    worker.send({ question, command, input });
   });
 }
 
