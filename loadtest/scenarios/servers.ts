@@ -143,8 +143,8 @@ export const storeRestart: Scenario = {
 
 /**
  * What Holdfast acknowledged is on a replica, so it has to lose nothing and report no gap: publishes and
- * handlers wait until there is a primary again, and clients that come meanwhile are sent away and come back.
- * What a control has written last may not be on the replica that is promoted.
+ * handlers wait until there is a primary again, and clients may be sent away meanwhile and come back. What a
+ * control has written last may not be on the replica that is promoted.
  */
 export const storeFailover: Scenario = {
   name: "store-failover",
