@@ -29,8 +29,12 @@ function commandOf(name: string, given: Given): Command {
   const store = given.store ?? scenario.store ?? "sqlite";
   if (store !== "sqlite" && store !== "redis")
     throw new UsageError(`--store is sqlite or redis, not ${store}`);
+  const { raw = false } = given;
+  if (raw && controls.includes("retries"))
+    throw new UsageError("--raw has no retries: they are socket.io-client's own; leave --raw out");
   return {
     scenario,
+    raw,
     controls: controls.filter(isControl),
     store,
     clients: wholeNumber("clients", given.clients, scenario.clients),
@@ -60,6 +64,7 @@ function parse(args: readonly string[]) {
         seconds: text,
         seed: text,
         store: text,
+        raw: { type: "boolean" },
       },
     });
   } catch (error) {
@@ -78,9 +83,10 @@ function usage(): string {
   const rows = scenarios.map(({ name, title }) => `  ${name.padEnd(26)} ${title}`);
   return [
     "npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seconds S] [--seed S]",
-    "                             [--store sqlite|redis]",
+    "                             [--store sqlite|redis] [--raw]",
     ...rows,
     `  ${"short".padEnd(26)} ${shortForm.map(({ scenario }) => scenario).join(", ")}, small and one after the other`,
+    "npm run loadtest -- SCENARIO --target URL   against servers that are there already",
     `Controls: ${controlKinds.join(", ")}, none; stock where nothing is said.`,
   ].join("\n");
 }
@@ -97,14 +103,18 @@ const shortForm = [
 
 // --- types ---
 
-type Given = { readonly text: string; readonly control?: string[] | undefined } & Readonly<
-  Partial<Record<"clients" | "rate" | "seconds" | "seed" | "store", string | undefined>>
->;
+type Given = {
+  readonly text: string;
+  readonly control?: string[] | undefined;
+  readonly raw?: boolean | undefined;
+} & Readonly<Partial<Record<"clients" | "rate" | "seconds" | "seed" | "store", string | undefined>>>;
 
 export type Command = {
   readonly scenario: Scenario;
   readonly controls: readonly Kind[];
   readonly store: StoreKind;
+  /** Clients by hand instead of the shipped one. */
+  readonly raw: boolean;
   readonly clients: number;
   readonly rate: number;
   /** How long there is load. */

@@ -1,5 +1,7 @@
 /** What conductor, servers, virtual users and ledger say to each other. */
 
+import type { Dialect } from "./target/dialect.ts";
+
 /** Who is under load. */
 export type Kind = "holdfast" | "stock" | "retries" | "csr" | "csr-redis";
 
@@ -11,6 +13,8 @@ export type Plan = {
   /** Of the ledger. */
   readonly ledger: string;
   readonly clients: number;
+  /** Of these, so many in one virtual user: 1 with the shipped client. */
+  readonly clientsPerUser: number;
   readonly seed: number;
   readonly roomSize: number;
   /** Clients connect evenly spread over this time. */
@@ -22,6 +26,16 @@ export type Plan = {
   readonly emitEveryMs: number;
   /** After this much more time a client reports, whether or not it has all that it waits for. */
   readonly settleMs: number;
+  /** Clients load their page anew this often. */
+  readonly reloadEveryMs?: number | undefined;
+  /** Of an application that is not the load test's own. */
+  readonly dialect?: Dialect | undefined;
+  /** Tells the entries and rooms of this run from those of others. */
+  readonly run?: string;
+  /** Addresses that are reached elsewhere: through a link that can be broken. */
+  readonly hosts?: Readonly<Record<string, string>>;
+  /** Certificates are not verified. */
+  readonly insecure?: boolean;
 };
 
 /** What `setup` adds to the plan: when it was. Milliseconds since 1970. */
@@ -46,8 +60,8 @@ export function replyTo(client: number, id: number): string {
 }
 
 /**
- * A part of what a client has seen, sent to `POST /clients`. Moments are milliseconds since 1970. Rows are
- * flat, because a row of its own costs more than its numbers.
+ * A part of what a client has seen, sent to `POST /clients`, which takes an array of them. Moments are
+ * milliseconds since 1970. Rows are flat, because a row of its own costs more than its numbers.
  */
 export type ClientPart = {
   readonly client: number;
@@ -61,8 +75,13 @@ export type ClientPart = {
   readonly arrivals: readonly number[];
   /** Id, when it was due, when it was emitted. */
   readonly emits: readonly number[];
-  /** Id, moment, and how it ended: 1 as expected, 0 with another reply, -1 with an error. */
+  /**
+   * Id, moment, and how it ended: 1 as expected, 0 with another reply, -1 with an error, 2 with the page that
+   * waited for it.
+   */
   readonly answers: readonly number[];
+  /** Of the emits, those that publish: id, room (a place in the list above). */
+  readonly says: readonly number[];
   readonly moments: readonly Moment[];
   /** In the last part: how things stood at the end. */
   readonly end?: ClientEnd;
@@ -77,7 +96,11 @@ export type ClientEnd = {
 
 export type Moment =
   | { readonly kind: "connect"; readonly at: number; readonly recovered: boolean }
-  | { readonly kind: "arrive" | "disconnect" | "error"; readonly at: number; readonly text?: string }
+  | {
+      readonly kind: "arrive" | "disconnect" | "error" | "refused" | "downgrade";
+      readonly at: number;
+      readonly text?: string;
+    }
   | {
       readonly kind: "gap";
       readonly at: number;
@@ -125,6 +148,9 @@ export type Talk = {
   readonly until: number;
 };
 
+/** The answer to `POST /clients`: when the talk ends, if that has changed. */
+export type ClientAnswer = { readonly talkUntilMs?: number };
+
 export const everybody = "everybody";
 
 /** Publishes the last entry of each room: who has been shown it has been shown all before it. */
@@ -132,6 +158,11 @@ export const lastPublisher = "end";
 
 /** A client leaves when nothing has happened for so long; what was published since then is not owed to it. */
 export const quietMs = 3_000;
+
+/** The name that entries carry which a client had published. */
+export function publisherOf(client: number): string {
+  return `client ${client}`;
+}
 
 export function roomOf(client: number, roomSize: number): string {
   return `room ${Math.floor(client / roomSize)}`;

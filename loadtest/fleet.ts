@@ -1,11 +1,17 @@
-/** The servers of one run, all of one kind, on a machine of their own behind the shipped HAProxy. */
+/** The servers of one run, all of one kind, on a machine of their own behind a shipped edge. */
 
-import { haproxySees } from "../test/deploy/haproxy-runtime.ts";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { NodeName, Site } from "../test/deploy/site.ts";
 import { type Child, programPath } from "../test/harness/child.ts";
+import type { Owner } from "../test/harness/owner.ts";
 import { everybody, type Kind, roomOf, type Talk } from "./contract.ts";
+import type { ClusterOptions } from "./servers/cluster-program.ts";
+import type { Memory } from "./scenarios/scenario.ts";
 import type { ServerOptions } from "./servers/kinds.ts";
 import type { Talking } from "./servers/speaker.ts";
+import { type Edge, edgeOf } from "./topology/edge.ts";
+import { portOf, slotOf, threeNodes, type Topology } from "./topology/topology.ts";
 
 export class Fleet {
   readonly site: Site;
@@ -14,40 +20,46 @@ export class Fleet {
   readonly #options: FleetOptions;
   readonly #nodes = new Map<NodeName, Child>();
   readonly #talking = new Map<NodeName, Mutable<Talk>>();
+  readonly #topology: Topology;
+  readonly #edge: Edge;
   #redis: Child | undefined;
-  #proxy: Child | undefined;
+  #redisAddress = `redis://127.0.0.1:${redisPort}`;
 
-  constructor(site: Site, options: FleetOptions) {
+  constructor(owner: Owner, site: Site, options: FleetOptions) {
     this.site = site;
     this.#options = options;
+    this.#topology = options.topology ?? threeNodes;
+    this.#edge = edgeOf(owner, site, this.#topology, wholeRunMs);
+  }
+
+  /** The servers that run when the load begins, or those of the next release. */
+  slot(slot: "a" | "b"): readonly NodeName[] {
+    return slotOf(slot, this.#topology);
+  }
+
+  /** How long a server that is to end publishes on. */
+  get drainLeadMs(): number {
+    return this.#edge.drainLeadMs;
   }
 
   /** Starts what the servers need besides themselves. */
   async prepare(): Promise<void> {
-    const { kind, store } = this.#options;
-    if (kind !== "holdfast" || store === "redis") await this.startRedis();
+    const { kind, store, redis } = this.#options;
+    if (redis === "sentinel") await this.#startSentinel();
+    else if (kind !== "holdfast" || store === "redis") await this.startRedis();
     await this.startProxy();
   }
 
   async startProxy(): Promise<void> {
-    const parts = ["base", "edge-http", "nodes", "website-from-nodes"];
-    // All clients come from one address here.
-    const environment = { HANDSHAKES_PER_10S: "1000000" };
-    this.#proxy = await this.site.startHaproxy(parts, { environment, deadlineMs: wholeRunMs });
+    await this.#edge.start();
   }
 
   reloadProxy(): void {
-    this.#proxy?.signal("SIGUSR2");
+    this.#edge.reload();
   }
 
-  /** With its worker: a master that is killed leaves it behind, and it would go on. */
   async killProxy(): Promise<void> {
-    await this.site.run(
-      "/bin/sh",
-      "-c",
-      `pkill -KILL -P ${this.#proxy?.pid}; kill -KILL ${this.#proxy?.pid}`,
-    );
-    await this.#proxy?.exited();
+    await this.#edge.kill();
   }
 
   async startRedis(): Promise<void> {
@@ -61,7 +73,24 @@ export class Fleet {
     await this.#redis?.kill("SIGTERM");
   }
 
-  /** Starts servers, or those that were killed again, and waits until HAProxy sends them clients. */
+  /** Kills the primary of the Redis; resolves when Sentinel has put a replica in its place. */
+  async failOver(): Promise<{ readonly killed: number; readonly promoted: number }> {
+    if (this.#redis === undefined) throw new Error("There is no Redis that could fail over");
+    return await this.#redis.ask("failOver", {}, 30_000);
+  }
+
+  async #startSentinel(): Promise<void> {
+    this.#redis = this.site.start({
+      program: programPath("./servers/redis-program.ts", import.meta.url),
+      name: "redis",
+      // Its files go with the machine.
+      environment: { TMPDIR: this.site.folder },
+      deadlineMs: wholeRunMs,
+    });
+    this.#redisAddress = (await this.#redis.event<{ address: string }>("ready", 60_000)).address;
+  }
+
+  /** Starts servers, or those that were killed again, and waits until they are sent clients. */
   async start(names: readonly NodeName[]): Promise<void> {
     await Promise.all(
       names.map(async (name) => {
@@ -71,18 +100,20 @@ export class Fleet {
         await this.#node(name).event("ready", 30_000);
       }),
     );
-    await haproxySees(this.site.haproxySocket, names, "UP");
+    await this.#edge.finds(names);
   }
 
   /** Has these servers publish, each its share of the rate. */
   async talk(names: readonly NodeName[], from: number, until: number): Promise<void> {
     const { rate, clients, roomSize } = this.#options;
-    const share = rate / serversAtOnce;
+    const share = rate / this.slot("a").length;
     await Promise.all(
       names.map(async (name, index) => {
         const rooms = roomsInTurn(clients, roomSize, index);
         const talking: Talking = { rooms, rate: share, from, until };
-        const publisher = await this.#node(name).ask<string>("talk", talking);
+        const publisher = await this.#node(name).ask<string | undefined>("talk", talking);
+        // The workers of a cluster divide it among themselves, and say so in the end.
+        if (publisher === undefined) return;
         const talk = { publisher, rate: share, from, until };
         this.talks.push(talk);
         this.#talking.set(name, talk);
@@ -96,6 +127,7 @@ export class Fleet {
     const rooms = [everybody, ...smallRooms(clients, roomSize)];
     const node = [...this.#nodes.values()].findLast(({ running }) => running);
     await node?.ask("close", { rooms }, 30_000);
+    if (this.#topology.edge === "primary") this.talks.push(...((await node?.ask<Talk[]>("talks")) ?? []));
   }
 
   /** Processor seconds that the servers have used, those that have ended left out. */
@@ -103,6 +135,14 @@ export class Fleet {
     const running = [...this.#nodes.values()].filter((node) => node.running);
     const usages = await Promise.all(running.map((node) => node.ask<{ cpuMicros: number }>("usage")));
     return usages.reduce((sum, { cpuMicros }) => sum + cpuMicros / 1e6, 0);
+  }
+
+  /** What each server takes at the moment. */
+  memory(): readonly Memory[] {
+    return [...this.#nodes].flatMap(([server, { pid, running }]) => {
+      const mebibytes = running ? residentMebibytes(pid) : undefined;
+      return mebibytes === undefined ? [] : [{ server, mebibytes }];
+    });
   }
 
   /** Without a warning. What it would have published from now on is not expected of anybody. */
@@ -114,11 +154,21 @@ export class Fleet {
   /** As a process manager ends them, all at once; resolves with the exit codes. */
   async drain(names: readonly NodeName[]): Promise<readonly (number | null)[]> {
     for (const name of names) {
-      this.#endTalk(name, Date.now() + drainLeadMs);
+      this.#endTalk(name, Date.now() + this.drainLeadMs);
       this.#node(name).signal("SIGTERM");
     }
     const exits = await Promise.all(names.map((name) => this.#node(name).exited(60_000)));
     return exits.map(({ code }) => code);
+  }
+
+  /** `holdfast roll`: the primary exchanges its workers. Resolves with what the command said. */
+  async roll(): Promise<string> {
+    const args = ["roll", "--port", String(internalPort)];
+    const program = join(this.site.repository, "src/command.ts");
+    const command = this.site.start({ program, args, name: "holdfast roll", deadlineMs: wholeRunMs });
+    const { code } = await command.exited(120_000);
+    if (code !== 0) throw new Error(`holdfast roll ended with ${code}: ${command.report()}`);
+    return command.stdout.trim().split("\n").at(-1) ?? "";
   }
 
   /** What a server has written to its standard error, for the one who has to find out. */
@@ -132,21 +182,27 @@ export class Fleet {
   }
 
   #launch(name: NodeName): Child {
-    const { kind, ledger, store, delivery = {} } = this.#options;
-    const redis = `redis://127.0.0.1:${redisPort}`;
+    const { kind, ledger, store, storeSettings = "", delivery = {} } = this.#options;
+    const redis = this.#redisAddress;
     const options: ServerOptions = {
       kind,
       name,
-      port: (name.startsWith("a") ? 8_000 : 8_010) + Number(name.slice(1)),
-      store: store === "redis" ? redis : `sqlite:${this.site.folder}/holdfast.db`,
+      port: portOf(name),
+      store: store === "redis" ? `${redis}${storeSettings}` : `sqlite:${this.site.folder}/holdfast.db`,
       redis,
       ledger,
-      drainLeadMs,
+      drainLeadMs: this.drainLeadMs,
       delivery,
     };
+    if (this.#topology.edge !== "primary") return this.#startServer("server-program", options);
+    const cluster: ClusterOptions = { ...options, port: 80, internalPort, workers: this.#topology.nodes };
+    return this.#startServer("cluster-program", cluster);
+  }
+
+  #startServer(program: "server-program" | "cluster-program", options: ServerOptions): Child {
     return this.site.start({
-      program: programPath("./servers/server-program.ts", import.meta.url),
-      name: `${kind} ${name}`,
+      program: programPath(`./servers/${program}.ts`, import.meta.url),
+      name: `${options.kind} ${options.name}`,
       args: [JSON.stringify(options)],
       deadlineMs: wholeRunMs,
     });
@@ -168,27 +224,41 @@ function roomsInTurn(clients: number, roomSize: number, offset: number): string[
   return [...turns, everybody];
 }
 
+function residentMebibytes(pid: number): number | undefined {
+  const file = `/proc/${pid}/status`;
+  if (!existsSync(file)) return undefined;
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(file, "utf8")) ?? [];
+  return kibibytes === undefined ? undefined : Math.round(Number(kibibytes) / 1_024);
+}
+
 function smallRooms(clients: number, roomSize: number): string[] {
   const count = Math.ceil(clients / roomSize);
   return Array.from({ length: count }, (_none, index) => roomOf(index * roomSize, roomSize));
 }
 
-/** As many as a slot has; while two slots run, one of them publishes. */
-const serversAtOnce = 3;
 /** One entry in about a hundred goes to all clients. */
 const everybodyOnceIn = 100;
 const redisPort = 6_379;
-/** HAProxy checks every second; two checks, and a little. */
-export const drainLeadMs = 2_500;
-export const wholeRunMs = 900_000;
+/** Of a primary, for `holdfast roll`. */
+const internalPort = 9_464;
+/** Longer than anybody soaks: what ends late ends with its conductor. */
+export const wholeRunMs = 4 * 3_600_000;
 
 // --- types ---
 
 export type StoreKind = "sqlite" | "redis";
 
+/** By itself, or a primary with two replicas and three Sentinels. */
+export type RedisKind = "alone" | "sentinel";
+
 export type FleetOptions = {
   readonly kind: Kind;
   readonly store: StoreKind;
+  readonly redis?: RedisKind | undefined;
+  /** Of Holdfast's Redis, as in a query. */
+  readonly storeSettings?: string | undefined;
+  /** Three nodes behind HAProxy where nothing is said. */
+  readonly topology?: Topology | undefined;
   /** As the machine reaches it. */
   readonly ledger: string;
   readonly clients: number;

@@ -1,7 +1,7 @@
 /** The links that clients come through, when a scenario breaks them: relays in front of the edge. */
 
 import type { Owner } from "../test/harness/owner.ts";
-import { type Relay, type RelayConnection, startRelay } from "../test/harness/relay.ts";
+import { type Relay, type RelayConnection, type RelayTarget, startRelay } from "../test/harness/relay.ts";
 
 export class Links {
   readonly #relays: readonly Relay[];
@@ -25,6 +25,15 @@ export class Links {
     if (slow !== undefined && options.slowBytesPerSecond !== undefined)
       slow.shape = { toClientBytesPerSecond: options.slowBytesPerSecond };
     return new Links(relays);
+  }
+
+  /** One for all clients, to somewhere else; every tenth link that it carries is slow, if asked for. */
+  static async front(owner: Owner, target: RelayTarget, options: Omit<LinkOptions, "port">): Promise<Links> {
+    const relay = await startRelay(owner, target);
+    const { slowBytesPerSecond } = options;
+    if (slowBytesPerSecond !== undefined)
+      relay.shapeOf = (count) => (isTenth(count) ? { toClientBytesPerSecond: slowBytesPerSecond } : {});
+    return new Links([relay]);
   }
 
   get urls(): readonly string[] {
@@ -58,9 +67,12 @@ export class Links {
   cure(): number {
     const relay = this.#relays.at(-1);
     if (relay === undefined) return 0;
+    const isOneOfMany = relay.shapeOf !== undefined;
+    const slow = relay.connections.filter((link, count) => link.open && (!isOneOfMany || isTenth(count)));
     relay.shape = {};
-    for (const link of relay.open) link.toClient.pace({});
-    return relay.open.length;
+    relay.shapeOf = undefined;
+    for (const link of slow) link.toClient.pace({});
+    return slow.length;
   }
 
   #each(isMeant: (link: object) => boolean, act: (link: RelayConnection) => void): number {
@@ -68,6 +80,10 @@ export class Links {
     for (const link of meant) act(link);
     return meant.length;
   }
+}
+
+function isTenth(count: number): boolean {
+  return count % 10 === 9;
 }
 
 // --- types ---

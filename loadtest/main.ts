@@ -1,6 +1,6 @@
 /**
- * `npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seed S] [--store
- * sqlite|redis]`
+ * `npm run loadtest -- SCENARIO [--control KIND]... [--clients N] [--rate R] [--seed S] [--raw]
+ * [--store sqlite|redis]`, or with `--target URL` against servers that are there already
  *
  * Exit code 0: Holdfast kept its guarantees. 1: it broke one. 2: the run proves nothing.
  */
@@ -14,10 +14,15 @@ import { holds } from "./ledger/verdict.ts";
 import { outcomeOf } from "./report/outcome.ts";
 import { resultPath, writeReport } from "./report/write.ts";
 import { ProgressLine } from "./progress-line.ts";
+import { isForTarget, readTargetCommand } from "./target/command.ts";
+import { performTarget } from "./target/perform.ts";
 import { type RunResult, runOnce } from "./run.ts";
 
-const commands = readCommandsOrExit();
-if (whyNoSite !== undefined) fail(`The load test needs a machine to load: ${whyNoSite}`);
+const args = process.argv.slice(2);
+const target = isForTarget(args) ? orExit(() => readTargetCommand(args, process.env)) : undefined;
+const commands = target === undefined ? orExit(() => readCommands(args)) : [];
+if (target === undefined && whyNoSite !== undefined)
+  fail(`The load test needs a machine to load: ${whyNoSite}`);
 const line = new ProgressLine();
 const k6 = await provideK6((text) => line.tell(text)).catch((error: unknown) => fail(String(error)));
 
@@ -30,6 +35,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+if (target !== undefined)
+  process.exit(await performTarget(target, { k6, line, signal: interruption.signal }));
 const exitCodes: number[] = [];
 for (const command of commands) {
   if (interruption.signal.aborted) break;
@@ -55,7 +62,7 @@ async function perform(command: Command): Promise<number> {
 
 async function runKind(command: Command, kind: Kind, startedAt: Date): Promise<RunResult> {
   const scope = new Scope();
-  const { clients, rate, seed, store, talkMs } = command;
+  const { clients, rate, seed, store, raw, talkMs } = command;
   const scenario = { ...command.scenario, talkMs };
   try {
     const result = await runOnce(scope, {
@@ -65,6 +72,7 @@ async function runKind(command: Command, kind: Kind, startedAt: Date): Promise<R
       rate,
       seed,
       store,
+      raw,
       k6Path: k6.path,
       evidenceFile: `${resultPath(scenario.name, startedAt)}.evidence.json.gz`,
       signal: interruption.signal,
@@ -80,9 +88,9 @@ async function runKind(command: Command, kind: Kind, startedAt: Date): Promise<R
   }
 }
 
-function readCommandsOrExit(): readonly Command[] {
+function orExit<T>(read: () => T): T {
   try {
-    return readCommands(process.argv.slice(2));
+    return read();
   } catch (error) {
     if (error instanceof UsageError) fail(error.message);
     throw error;

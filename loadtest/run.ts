@@ -1,20 +1,18 @@
 /** One run: a scenario, with servers of one kind, from an empty machine to the ledger's judgement. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { type NodeName, openSite } from "../test/deploy/site.ts";
-import { type Child, programPath, startChild } from "../test/harness/child.ts";
+import { openSite } from "../test/deploy/site.ts";
+import type { Child } from "../test/harness/child.ts";
 import type { Owner } from "../test/harness/owner.ts";
 import { until } from "../test/harness/until.ts";
 import { Seeded } from "../test/sim/seeded.ts";
 import type { Kind, Plan } from "./contract.ts";
 import { Fleet, type StoreKind, wholeRunMs } from "./fleet.ts";
-import { bundleScript } from "./k6/bundle.ts";
 import type { Judgement, Progress } from "./ledger/ledger-program.ts";
 import { holds } from "./ledger/verdict.ts";
 import { Links } from "./links.ts";
+import { startK6, startLedger } from "./processes.ts";
 import type { Scenario, Stage } from "./scenarios/scenario.ts";
 
 /** Runs it; whatever it started ends with its owner. Where `signal` is aborted, what is known is judged. */
@@ -40,6 +38,7 @@ class Run {
   #plan: Plan | undefined;
   #serverSeconds = 0;
   #clientSeconds = 0;
+  #clientMebibytes = 0;
 
   constructor(owner: Owner, options: RunOptions) {
     this.#owner = owner;
@@ -47,14 +46,24 @@ class Run {
   }
 
   async perform(): Promise<void> {
-    const { scenario, kind, clients, rate, store, seed, tell } = this.#options;
+    const { scenario, kind, clients, rate, store, seed, raw, tell } = this.#options;
     tell("starting servers");
     const site = await openSite(this.#owner);
     const port = await this.#startLedger(["127.0.0.1", site.clientAddress]);
     const ledger = `http://${site.clientAddress}:${port}`;
-    const { roomSize = usualRoomSize, connectMs = clients * connectMsEach, delivery = {} } = scenario;
-    const fleet = new Fleet(site, { kind, store, ledger, clients, roomSize, rate, delivery });
+    const {
+      roomSize = usualRoomSize,
+      connectMs = clients * connectMsEach(raw),
+      delivery = {},
+      topology,
+      redis,
+      storeSettings,
+    } = scenario;
+    const load = { clients, roomSize, rate };
+    const stores = { store, redis, storeSettings };
+    const fleet = new Fleet(this.#owner, site, { kind, ...stores, ledger, ...load, delivery, topology });
     this.#fleet = fleet;
+    const first = fleet.slot("a");
     await fleet.prepare();
     await fleet.start(first);
     const { slowBytesPerSecond } = scenario;
@@ -67,6 +76,7 @@ class Run {
       urls: scenario.links === true ? links.urls : [site.url()],
       ledger: `http://127.0.0.1:${port}`,
       clients,
+      clientsPerUser: raw ? rawClientsPerUser : 1,
       seed,
       roomSize,
       connectMs,
@@ -74,6 +84,7 @@ class Run {
       talkUntilMs: connectMs + restMs + scenario.talkMs,
       emitEveryMs: Math.max(emitEveryMsMin, clients * emitEveryMsEach),
       settleMs,
+      reloadEveryMs: scenario.reloadEveryMs,
     };
     this.#plan = plan;
     tell("starting clients");
@@ -120,7 +131,8 @@ class Run {
     const complaints = this.#fleet?.complaints() ?? [];
     const processorSeconds = { servers: this.#serverSeconds, clients: this.#clientSeconds };
     const evidence = await this.#keepEvidence(judgement);
-    return { ...how, kind, plan: this.#plan, judgement, processorSeconds, evidence, k6Output, complaints };
+    const cost = { processorSeconds, clientMebibytes: this.#clientMebibytes };
+    return { ...how, kind, plan: this.#plan, judgement, ...cost, evidence, k6Output, complaints };
   }
 
   /** Of Holdfast, all that the ledger was told, if it is at fault: the next run may not show it again. */
@@ -132,38 +144,14 @@ class Run {
   }
 
   async #startLedger(addresses: readonly string[]): Promise<number> {
-    this.#ledger = startChild(this.#owner, {
-      program: programPath("./ledger/ledger-program.ts", import.meta.url),
-      name: "ledger",
-      args: [JSON.stringify(addresses)],
-      deadlineMs: wholeRunMs,
-    });
-    return (await this.#ledger.event<{ port: number }>("ready")).port;
+    const { process, port } = await startLedger(this.#owner, { addresses, deadlineMs: wholeRunMs });
+    this.#ledger = process;
+    return port;
   }
 
   async #startK6(plan: Plan): Promise<void> {
-    const folder = mkdtempSync(join(tmpdir(), "holdfast-loadtest-"));
-    this.#owner.onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const script = join(folder, "client.js");
-    await bundleScript(script);
-    const quiet = [
-      "--quiet",
-      "--no-usage-report",
-      "--summary-mode=disabled",
-      "--no-color",
-      "--no-thresholds",
-    ];
-    this.#k6 = startChild(this.#owner, {
-      program: this.#options.k6Path,
-      native: true,
-      name: "k6",
-      // What measures comes first: a late client would be taken for a late server.
-      prefix: ["nice", "-n", "-10"],
-      args: ["run", ...quiet, script],
-      // Memory for processor time: the machine is shared with the servers.
-      environment: { PLAN: JSON.stringify(plan), GOGC: "400" },
-      deadlineMs: wholeRunMs,
-    });
+    const { k6Path: path, raw } = this.#options;
+    this.#k6 = await startK6(this.#owner, { path, plan, raw, deadlineMs: wholeRunMs });
   }
 
   #stage(
@@ -175,7 +163,7 @@ class Run {
     return {
       fleet,
       links,
-      first,
+      first: fleet.slot("a"),
       talkMs: talkUntil - talkFrom,
       at: (momentMs) => pause(Math.max(0, talkFrom + momentMs - Date.now())),
       talk: async (names, fromMs) => await fleet.talk(names, talkFrom + fromMs, talkUntil),
@@ -183,6 +171,7 @@ class Run {
         this.#options.tell(text);
         await this.#ledger?.ask("note", { at: Date.now(), text, killed });
       },
+      memory: async () => fleet.memory(),
       chance: () => random.next(),
     };
   }
@@ -191,6 +180,7 @@ class Run {
     const wholeSeconds = Math.round(plan.talkUntilMs / 1_000);
     return setInterval(() => {
       this.#clientSeconds = secondsOf(this.#k6?.pid) ?? this.#clientSeconds;
+      this.#clientMebibytes = mebibytesOf(this.#k6?.pid) ?? this.#clientMebibytes;
       void this.#ledger?.ask<Progress>("progress").then(
         ({ connected, deliveries, handled }) => {
           const seconds = Math.round((Date.now() - startedAt) / 1_000);
@@ -223,6 +213,14 @@ function secondsOf(pid: number | undefined): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** The most memory that a process has had. */
+function mebibytesOf(pid: number | undefined): number | undefined {
+  const file = `/proc/${pid}/status`;
+  if (!existsSync(file)) return undefined;
+  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(file, "utf8")) ?? [];
+  return kibibytes === undefined ? undefined : Math.round(Number(kibibytes) / 1_024);
+}
+
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     const stop = () => reject(new Error("interrupted"));
@@ -231,10 +229,11 @@ function aborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-const first: readonly NodeName[] = ["a00", "a01", "a02"];
 const usualRoomSize = 10;
-/** 40 a second. */
-const connectMsEach = 25;
+/** 40 a second of the shipped client, 100 of the raw one. */
+const connectMsEach = (raw: boolean) => (raw ? 10 : 25);
+/** A virtual user's engine costs more than its clients, and runs them one after the other. */
+const rawClientsPerUser = 25;
 const restMs = 5_000;
 /**
  * Of each client; larger crowds talk less, so that the load does not grow with the square of their number.
@@ -256,6 +255,8 @@ export type RunOptions = {
   readonly clients: number;
   readonly rate: number;
   readonly seed: number;
+  /** Clients by hand, many to a virtual user. */
+  readonly raw: boolean;
   readonly k6Path: string;
   readonly signal: AbortSignal;
   /** For what the ledger was told, if Holdfast is at fault. */
@@ -272,6 +273,8 @@ export type RunResult = {
   readonly judgement: Judgement | undefined;
   /** What the load cost; servers that ended before it did are not counted. */
   readonly processorSeconds: { readonly servers: number; readonly clients: number };
+  /** The most memory that the clients have had, all together. */
+  readonly clientMebibytes: number;
   /** The file with all that the ledger was told, where Holdfast was at fault. */
   readonly evidence: string | undefined;
   readonly k6Output: string;

@@ -4,9 +4,9 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
-export async function bundleScript(outputFile: string): Promise<void> {
+export async function bundleScript(outputFile: string, script: "client" | "raw"): Promise<void> {
   await build({
-    entryPoints: [fileURLToPath(new URL("./client.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`./${script}.ts`, import.meta.url))],
     outfile: outputFile,
     bundle: true,
     format: "esm",
@@ -23,7 +23,7 @@ export async function bundleScript(outputFile: string): Promise<void> {
  * Writes private members as ordinary ones with a name that nobody else has. k6's engine fails on a derived
  * class that has private members and a closure over `this` in its constructor (`Value is not an object`,
  * 2.2.0). The WeakMaps that esbuild makes of them for older engines work, and cost virtual users a tenth
- * of their processor time.
+ * of their processor time. So a class here must not have a private member that its base has too.
  */
 const plainMembers: Plugin = {
   name: "plain members",

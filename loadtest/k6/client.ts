@@ -1,45 +1,36 @@
 /**
- * The k6 script: each virtual user is one client, the shipped one or socket.io-client as the control has it.
- * It keeps to a schedule of its own that waits for nobody, and writes down what its application sees.
+ * The k6 script for fidelity: each virtual user is one client, the shipped one or, for controls,
+ * socket.io-client.
  */
 
 import "./surroundings.ts";
-import exec from "k6/execution";
-import http from "k6/http";
-import type { Options } from "k6/options";
-import type { Plan, Start, StartedPlan } from "../contract.ts";
-import { VirtualClient } from "./virtual-client.ts";
+import { io as durable } from "holdfast/client";
+import { io as stock } from "socket.io-client";
+import { runClients } from "./run-clients.ts";
+import type { ClientSocket } from "./virtual-client.ts";
 
-const plan = JSON.parse(__ENV["PLAN"] ?? "{}") as Plan;
-const wholeMs = plan.talkUntilMs + plan.settleMs + 30_000;
+export { options, setup } from "./schedule.ts";
 
-export const options: Options = {
-  scenarios: {
-    clients: {
-      executor: "per-vu-iterations",
-      vus: plan.clients,
-      iterations: 1,
-      maxDuration: `${wholeMs}ms`,
-      gracefulStop: "1s",
-    },
+export default runClients({
+  transportOf,
+  connect: ({ kind, url, auth, index, place }): ClientSocket => {
+    const options = { auth, transports: [...transportsOf[transportOf(index)]] };
+    const retries = kind === "retries" ? { retries: 3, ackTimeout: 10_000 } : {};
+    return kind === "holdfast"
+      ? durable(url, { ...options, ...(place === undefined ? {} : { delivery: { persist: place } }) })
+      : stock(url, { ...options, ...retries });
   },
-  setupTimeout: "30s",
-};
+});
 
-/** Finds out how far this clock is from the ledger's, and has the ledger say when the run began. */
-export function setup(): StartedPlan {
-  let best = { roundTripMs: Number.POSITIVE_INFINITY, skewMs: 0 };
-  for (let round = 0; round < 10; round += 1) {
-    const sentAt = Date.now();
-    const there = Number(http.get(`${plan.ledger}/clock`).body);
-    const roundTripMs = Date.now() - sentAt;
-    if (roundTripMs < best.roundTripMs) best = { roundTripMs, skewMs: there - (sentAt + roundTripMs / 2) };
-  }
-  const start: Start = { startedAt: Date.now() + 1_000, ...best };
-  http.post(`${plan.ledger}/start`, JSON.stringify(start));
-  return { ...plan, startedAt: start.startedAt };
+/** Of ten clients one polls, two begin by polling and go over, as browsers do, the others skip that. */
+function transportOf(index: number): keyof typeof transportsOf {
+  const place = index % 10;
+  if (place === 0) return "polling";
+  return place < 3 ? "upgrade" : "websocket";
 }
 
-export default function run(started: StartedPlan): void {
-  new VirtualClient(exec.vu.idInTest - 1, started).begin();
-}
+const transportsOf = {
+  polling: ["polling"],
+  upgrade: ["polling", "websocket"],
+  websocket: ["websocket"],
+} as const;

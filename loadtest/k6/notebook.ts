@@ -9,9 +9,12 @@ export class Notebook {
   #arrivals: number[] = [];
   #emits: number[] = [];
   #answers: number[] = [];
+  #says: number[] = [];
   #moments: Moment[] = [];
   #end: ClientPart["end"];
   #hasArrived = false;
+  /** What comes after the end is not reported. */
+  #isOver = false;
   #part = 0;
 
   constructor(about: About) {
@@ -19,6 +22,7 @@ export class Notebook {
   }
 
   arrival(publisher: string, sequence: number, room: string, at: number): void {
+    if (this.#isOver) return;
     let place = this.#places.get(publisher);
     if (place === undefined) {
       place = this.#publishers.push(publisher) - 1;
@@ -28,15 +32,19 @@ export class Notebook {
   }
 
   emitted(id: number, intendedAt: number, at: number): void {
-    this.#emits.push(id, intendedAt, at);
+    if (!this.#isOver) this.#emits.push(id, intendedAt, at);
   }
 
-  answered(id: number, how: -1 | 0 | 1): void {
-    this.#answers.push(id, Date.now(), how);
+  answered(id: number, how: -1 | 0 | 1 | 2): void {
+    if (!this.#isOver) this.#answers.push(id, Date.now(), how);
+  }
+
+  said(id: number, room: string): void {
+    if (!this.#isOver) this.#says.push(id, this.#about.rooms.indexOf(room));
   }
 
   moment(moment: Moment): void {
-    this.#moments.push(moment);
+    if (!this.#isOver) this.#moments.push(moment);
   }
 
   /** The server has said that we are a member of our rooms; the first time counts. */
@@ -48,6 +56,7 @@ export class Notebook {
 
   ended(end: ClientEnd): void {
     this.#end = end;
+    this.#isOver = true;
   }
 
   /** The part that is to be sent, as text; undefined when there is nothing new. */
@@ -56,12 +65,14 @@ export class Notebook {
       arrivals: this.#arrivals,
       emits: this.#emits,
       answers: this.#answers,
+      says: this.#says,
       moments: this.#moments,
     };
     const isEmpty = Object.values(rows).every(({ length }) => length === 0);
     if (isEmpty && this.#end === undefined) return undefined;
-    [this.#arrivals, this.#emits, this.#answers, this.#moments] = [[], [], [], []];
+    [this.#arrivals, this.#emits, this.#answers, this.#says, this.#moments] = [[], [], [], [], []];
     const end = this.#end === undefined ? {} : { end: this.#end };
+    this.#end = undefined;
     this.#part += 1;
     const part: ClientPart = {
       ...this.#about,

@@ -93,11 +93,40 @@ class PollingRequest {
   }
 }
 
+/**
+ * A page that can be left: `leave` tells all who listen that it goes away, and forgets those who came with
+ * it.
+ */
+export function openPage(): { leave(): void } {
+  const before = new Set(listeners);
+  return {
+    leave: () => {
+      for (const { event, listener } of listeners) if (event === "pagehide") listener();
+      for (const one of listeners) if (!before.has(one)) listeners.delete(one);
+    },
+  };
+}
+
+const listeners = new Set<{ readonly event: string; readonly listener: () => void }>();
+
+function addEventListener(event: string, listener: () => void): void {
+  listeners.add({ event, listener });
+}
+
+function removeEventListener(event: string, listener: () => void): void {
+  for (const one of listeners) if (one.event === event && one.listener === listener) listeners.delete(one);
+}
+
 const startedAt = Date.now();
 Object.assign(globalThis, {
   self: globalThis,
   WebSocket,
   XMLHttpRequest: PollingRequest,
+  addEventListener,
+  removeEventListener,
+  // One that is never hidden: pages are left by `openPage`.
+  document: { visibilityState: "visible", addEventListener: () => {}, removeEventListener: () => {} },
+  onpagehide: null,
   // Whole milliseconds, which is what k6's clock gives.
   performance: { now: () => Date.now() - startedAt },
   queueMicrotask: (action: () => void) => void Promise.resolve().then(action),

@@ -1,129 +1,181 @@
 /** One client of the load: connects, listens, emits when it is due, and reports. */
 
-import http from "k6/http";
-import { io as durable } from "holdfast/client";
-import { io as stock, type Socket } from "socket.io-client";
-import {
-  everybody,
-  type Introduction,
-  lastPublisher,
-  quietMs,
-  replyTo,
-  roomOf,
-  type StartedPlan,
-  type Work,
-} from "../contract.ts";
+import type { SavedPlace } from "holdfast/client";
+import { type Kind, quietMs, type StartedPlan } from "../contract.ts";
 import { Notebook } from "./notebook.ts";
-import { endAllTimers } from "./surroundings.ts";
+import { Page } from "./page.ts";
+import { type Speech, speechOf } from "./speech.ts";
 
 export class VirtualClient {
   readonly #index: number;
   readonly #plan: StartedPlan;
-  readonly #rooms: readonly string[];
+  readonly #speech: Speech;
   readonly #notebook: Notebook;
-  #socket: Socket | undefined;
+  readonly #connector: Connector;
+  #talkUntilMs: number;
+  #ended: () => void = () => undefined;
+  #page: Page | undefined;
+  #socket: ClientSocket | undefined;
   #emitted = 0;
-  #pending = 0;
+  readonly #pending = new Set<number>();
   /** When an entry arrived last, or a connection began: what was missed comes after that. */
   #lastNewsAt = 0;
   /** Rooms of which the last entry was shown. */
   #roomsAtEnd = 0;
+  #settling = false;
+  /** The server delivers as Holdfast does. */
+  #guaranteed: boolean;
 
-  constructor(index: number, plan: StartedPlan) {
+  constructor(index: number, plan: StartedPlan, connector: Connector) {
     this.#index = index;
+    this.#connector = connector;
     this.#plan = plan;
-    this.#rooms = [everybody, roomOf(index, plan.roomSize)];
-    this.#notebook = new Notebook({ client: index, rooms: this.#rooms, transport: transportOf(index) });
+    this.#speech = speechOf(index, plan);
+    this.#talkUntilMs = plan.talkUntilMs;
+    this.#guaranteed = plan.kind === "holdfast";
+    const { rooms } = this.#speech;
+    this.#notebook = new Notebook({ client: index, rooms, transport: connector.transportOf(index) });
   }
 
-  begin(): void {
-    const { connectMs, clients, talkFromMs, emitEveryMs, talkUntilMs } = this.#plan;
-    this.#at((connectMs * this.#index) / clients, () => this.#connect());
+  /** What is to be reported; undefined when there is nothing new. */
+  takePart(): string | undefined {
+    return this.#notebook.take();
+  }
+
+  /** The talk ends earlier than was planned. */
+  endTalkAt(talkUntilMs: number): void {
+    if (talkUntilMs >= this.#talkUntilMs) return;
+    this.#talkUntilMs = talkUntilMs;
+    this.#settleAt(talkUntilMs);
+  }
+
+  /** `ended` is called when this client has seen all that it will. */
+  begin(ended: () => void): void {
+    this.#ended = ended;
+    const { connectMs, clients, talkFromMs, emitEveryMs, reloadEveryMs } = this.#plan;
     // Spread by the golden ratio: evenly, whatever the number of clients.
-    this.#emitFrom(talkFromMs + ((this.#index * 0.618_034) % 1) * emitEveryMs);
-    setInterval(() => this.#send(), reportEveryMs + (this.#index % 50) * 20);
-    this.#at(talkUntilMs, () => this.#settle());
+    const share = (this.#index * 0.618_034) % 1;
+    this.#at((connectMs * this.#index) / clients, () => this.#connect());
+    this.#emitFrom(talkFromMs + share * emitEveryMs);
+    if (reloadEveryMs !== undefined) this.#reloadFrom(talkFromMs + share * reloadEveryMs, reloadEveryMs);
+    this.#settleAt(this.#talkUntilMs);
   }
 
   #connect(): void {
-    const { kind, urls } = this.#plan;
+    const { kind, urls, reloadEveryMs } = this.#plan;
     const url = urls[this.#index % urls.length] ?? "";
-    const auth: Introduction = { client: this.#index, rooms: this.#rooms };
-    const options = { auth, transports: [...transportsOf[transportOf(this.#index)]] };
-    const retries = kind === "retries" ? { retries: 3, ackTimeout: 10_000 } : {};
-    const socket =
-      kind === "holdfast"
-        ? (durable(url, options) as unknown as Socket)
-        : stock(url, { ...options, ...retries });
+    const { auth } = this.#speech;
+    const page = reloadEveryMs === undefined ? undefined : new Page(this.#page?.storage);
+    const socket = this.#connector.connect({ kind, url, auth, index: this.#index, place: page?.place });
+    this.#page = page;
     this.#socket = socket;
     this.#watch(socket);
   }
 
-  #watch(socket: Socket): void {
+  #watch(socket: ClientSocket): void {
     const notebook = this.#notebook;
-    socket.on("entry", (publisher: string, sequence: number, room: string) => {
+    this.#speech.hear(socket, (publisher, sequence, room, isLast) => {
       this.#lastNewsAt = Date.now();
       notebook.arrival(publisher, sequence, room, this.#lastNewsAt);
-      if (publisher === lastPublisher) this.#roomsAtEnd += 1;
+      if (isLast) this.#roomsAtEnd += 1;
     });
     socket.on("connect", () => {
       this.#lastNewsAt = Date.now();
       notebook.moment({ kind: "connect", at: Date.now(), recovered: socket.recovered });
-      socket.emit("arrive", () => notebook.arrived());
+      this.#speech.connected(socket, {
+        arrived: () => notebook.arrived(),
+        failed: (text) => notebook.moment({ kind: "refused", at: Date.now(), text }),
+      });
     });
-    socket.on("disconnect", (reason) =>
+    socket.on("disconnect", (reason: string) =>
       notebook.moment({ kind: "disconnect", at: Date.now(), text: reason }),
     );
-    socket.on("connect_error", (error) =>
+    socket.on("connect_error", (error: Error) =>
       notebook.moment({ kind: "error", at: Date.now(), text: error.message }),
     );
-    const { delivery } = socket as unknown as { delivery?: DeliveryEvents };
-    delivery?.on("gap", ({ stream, from, to, reason }) =>
+    socket.delivery?.on("gap", ({ stream, from, to, reason }) =>
       notebook.moment({ kind: "gap", at: Date.now(), stream, from, to, reason }),
     );
+    socket.delivery?.on("downgrade", () => {
+      this.#guaranteed = false;
+      notebook.moment({ kind: "downgrade", at: Date.now() });
+    });
   }
 
   /** Emits when it is due, and comes back for the next. */
   #emitFrom(dueMs: number): void {
-    if (dueMs >= this.#plan.talkUntilMs) return;
+    if (dueMs >= this.#talkUntilMs) return;
     this.#at(dueMs, () => {
+      if (dueMs >= this.#talkUntilMs) return;
       this.#emit(this.#plan.startedAt + dueMs);
       this.#emitFrom(dueMs + this.#plan.emitEveryMs);
     });
   }
 
-  #emit(intendedAt: number): void {
+  /** To the room whose last entry it is, or to the one whose turn it is. */
+  #emit(intendedAt: number, lastOf?: string): void {
     const socket = this.#socket;
-    if (socket === undefined) return;
+    if (socket === undefined || !this.#speech.emits) return;
     this.#emitted += 1;
-    this.#pending += 1;
     const id = this.#emitted;
-    // Every other event is a line of chat: its handler publishes to the room before it replies.
-    const [, room = everybody] = this.#rooms;
-    const work: Work = { id, intendedAt, ...(id % 2 === 0 ? { publishTo: room } : {}) };
+    const room = lastOf ?? this.#speech.publishesTo(id);
+    this.#pending.add(id);
     this.#notebook.emitted(id, intendedAt, Date.now());
-    const answered = (reply: unknown) => this.#answered(id, reply === replyTo(this.#index, id) ? 1 : 0);
-    if (this.#plan.kind !== "retries") socket.emit("work", work, answered);
-    else {
-      // With `retries` the callback gets an error first.
-      socket.emit("work", work, (error: Error | null, reply: unknown) =>
-        error === null ? answered(reply) : this.#answered(id, -1),
-      );
-    }
+    // Servers of ours tell the ledger themselves.
+    if (room !== undefined && this.#plan.run !== undefined) this.#notebook.said(id, room);
+    const isLast = lastOf !== undefined;
+    const page = this.#page;
+    this.#speech.emit(socket, { id, intendedAt, room, isLast }, (how, why) => {
+      if (this.#page !== page) return;
+      this.#pending.delete(id);
+      if (how === -1) this.#notebook.moment({ kind: "refused", at: Date.now(), text: why ?? "" });
+      // What nobody knows stands as an event without an answer.
+      if (how !== 2) this.#notebook.answered(id, how);
+    });
   }
 
-  #answered(id: number, how: -1 | 0 | 1): void {
-    this.#pending -= 1;
-    this.#notebook.answered(id, how);
+  #reloadFrom(dueMs: number, everyMs: number): void {
+    this.#at(dueMs, () => {
+      // What is still to come has to come to one page.
+      if (dueMs >= this.#talkUntilMs - everyMs) return;
+      this.#reload();
+      this.#reloadFrom(dueMs + everyMs, everyMs);
+    });
+  }
+
+  /**
+   * The page goes, with its connection and all who waited for replies; the next one finds what was stored.
+   */
+  #reload(): void {
+    if (this.#page === undefined || this.#socket === undefined) return;
+    this.#page.leave(this.#socket);
+    this.#notebook.moment({ kind: "disconnect", at: Date.now(), text: "page reload" });
+    for (const id of this.#pending) this.#notebook.answered(id, 2);
+    this.#pending.clear();
+    this.#connect();
+  }
+
+  #settleAt(momentMs: number): void {
+    const { endsIts } = this.#speech;
+    this.#at(momentMs + lastEntryAfterMs, () => {
+      if (this.#talkUntilMs !== momentMs) return;
+      for (const room of endsIts) this.#emit(this.#plan.startedAt + momentMs + lastEntryAfterMs, room);
+    });
+    this.#at(momentMs, () => {
+      if (this.#talkUntilMs === momentMs) this.#settle();
+    });
   }
 
   /** Waits until this client has all that it can hope for, or has waited long enough. */
   #settle(): void {
-    const { talkUntilMs, settleMs, startedAt } = this.#plan;
+    if (this.#settling) return;
+    this.#settling = true;
+    const talkUntil = this.#plan.startedAt + this.#talkUntilMs;
     const timer = setInterval(() => {
       const now = Date.now();
-      const quietForMs = now - Math.max(this.#lastNewsAt, startedAt + talkUntilMs);
-      if (!this.#isDone(quietForMs) && now < startedAt + talkUntilMs + settleMs) return;
+      // Before it the last entries are not even published.
+      const quietForMs = now - Math.max(this.#lastNewsAt, talkUntil + lastEntryAfterMs);
+      if (!this.#isDone(quietForMs) && now < talkUntil + this.#plan.settleMs) return;
       clearInterval(timer);
       this.#end();
     }, 250);
@@ -132,36 +184,18 @@ export class VirtualClient {
   /** Controls lose last entries and answers, so theirs are not waited for; instead the wait is longer. */
   #isDone(quietForMs: number): boolean {
     if (this.#socket?.connected !== true) return false;
-    switch (this.#plan.kind) {
-      case "holdfast":
-        return this.#pending === 0 && this.#roomsAtEnd >= this.#rooms.length && quietForMs > quietMs;
-      case "retries":
-        return this.#pending === 0 && quietForMs > 3 * quietMs;
-      default:
-        return quietForMs > 3 * quietMs;
-    }
+    if (this.#plan.kind === "retries") return this.#pending.size === 0 && quietForMs > 3 * quietMs;
+    if (!this.#guaranteed) return quietForMs > 3 * quietMs;
+    if (this.#pending.size > 0) return false;
+    if (!this.#speech.hearsTheEnd) return quietForMs > 3 * quietMs;
+    return this.#roomsAtEnd >= this.#speech.rooms.length && quietForMs > quietMs;
   }
 
   #end(): void {
     const connected = this.#socket?.connected === true;
-    this.#notebook.ended({ at: Date.now(), connected, pending: this.#pending });
-    endAllTimers();
-    this.#send();
+    this.#notebook.ended({ at: Date.now(), connected, pending: this.#pending.size });
     this.#socket?.disconnect();
-    endAllTimers();
-  }
-
-  #send(): void {
-    const part = this.#notebook.take();
-    if (part !== undefined) void this.#deliver(part);
-  }
-
-  /** Again and again, because a part that is missing makes the run invalid. */
-  async #deliver(part: string): Promise<void> {
-    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      const response = await http.asyncRequest("POST", `${this.#plan.ledger}/clients`, part);
-      if (response.status === 200) return;
-    }
+    this.#ended();
   }
 
   #at(momentMs: number, action: () => void): void {
@@ -169,26 +203,36 @@ export class VirtualClient {
   }
 }
 
-/** Of ten clients one polls, two begin by polling and go over, as browsers do, the others skip that. */
-function transportOf(index: number): keyof typeof transportsOf {
-  const place = index % 10;
-  if (place === 0) return "polling";
-  return place < 3 ? "upgrade" : "websocket";
-}
-
-const transportsOf = {
-  polling: ["polling"],
-  upgrade: ["polling", "websocket"],
-  websocket: ["websocket"],
-} as const;
-const attemptsMax = 5;
-const reportEveryMs = 4_000;
+/** Until then everybody has fallen silent. */
+const lastEntryAfterMs = 1_000;
 
 // --- types ---
 
-type DeliveryEvents = {
-  on(
-    event: "gap",
-    listener: (gap: { stream: number; from: number; to: number; reason: string }) => void,
-  ): void;
+/** How clients connect: the shipped way, or by hand. */
+export type Connector = {
+  /** Its name, for the report. */
+  transportOf(index: number): string;
+  connect(options: {
+    readonly kind: Kind;
+    readonly url: string;
+    readonly auth: object;
+    readonly index: number;
+    /** Where the session outlives its page. */
+    readonly place: SavedPlace | undefined;
+  }): ClientSocket;
+};
+
+/** What is used of a client's socket. */
+export type ClientSocket = {
+  readonly connected: boolean;
+  readonly recovered: boolean;
+  // oxlint-disable-next-line typescript/no-explicit-any -- What a listener takes depends on its event.
+  on(event: string, listener: (...values: any[]) => void): unknown;
+  emit(event: string, ...values: unknown[]): unknown;
+  emitWithAck?(event: string, ...values: unknown[]): Promise<unknown>;
+  disconnect(): unknown;
+  readonly delivery?: {
+    // oxlint-disable-next-line typescript/no-explicit-any -- As above.
+    on(event: "gap" | "downgrade", listener: (...values: any[]) => void): unknown;
+  };
 };

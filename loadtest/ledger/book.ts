@@ -1,13 +1,14 @@
 /** What servers and clients have reported, as the verdict reads it. */
 
-import type {
-  ClientEnd,
-  ClientPart,
-  Happening,
-  Moment,
-  ReceiptPlace,
-  ServerLine,
-  Start,
+import {
+  type ClientEnd,
+  type ClientPart,
+  type Happening,
+  type Moment,
+  publisherOf,
+  type ReceiptPlace,
+  type ServerLine,
+  type Start,
 } from "../contract.ts";
 
 export class Book {
@@ -19,6 +20,11 @@ export class Book {
   start: Start | undefined;
   deliveries = 0;
   publishes = 0;
+  refusedPublishes = 0;
+  /** Why the latest of them failed. */
+  refusal = "";
+  /** Of clients that publish themselves. */
+  said = 0;
   handled = 0;
 
   /** Everything that it was told, for the one who has to find out. */
@@ -52,6 +58,8 @@ export class Book {
         return;
       }
       case "no":
+        this.refusedPublishes += 1;
+        this.refusal = line[3];
         return;
       case "run": {
         const [, client, id, at, key] = line;
@@ -71,6 +79,25 @@ export class Book {
     parts.push(part);
     this.#clients.set(part.client, parts);
     this.deliveries += part.arrivals.length / 4;
+    this.said += part.says.length / 2;
+  }
+
+  /**
+   * Enters what clients say that they published themselves, and what was acknowledged of it to them. Servers
+   * that report know better, so what is entered already stays.
+   */
+  addSays(): void {
+    for (const { client, emits, says, answers, rooms } of this.clients()) {
+      const publisher = publisherOf(client);
+      const emitted = new Map(emits.map((emit) => [emit.id, emit]));
+      const acknowledged = new Map(answers.filter(({ how }) => how === 1).map(({ id, at }) => [id, at]));
+      for (const { id, room } of says) {
+        const { intendedAt = 0, emittedAt: calledAt = 0 } = emitted.get(id) ?? {};
+        this.addLine("", ["try", publisher, id, rooms[room] ?? "", intendedAt, calledAt]);
+        const at = acknowledged.get(id);
+        if (at !== undefined) this.addLine("", ["ok", publisher, id, at]);
+      }
+    }
   }
 
   /** Clients that have reported, in the order of their numbers. */
@@ -80,6 +107,12 @@ export class Book {
 
   runsOf(client: number): readonly Run[] {
     return (this.#runs.get(client) ?? []).sort((one, other) => one.at - other.at);
+  }
+
+  /** Whether servers say where what they acknowledge is stored. */
+  get isDurable(): boolean {
+    for (const { place } of this.entries.values()) if (place !== undefined) return true;
+    return false;
   }
 
   /** For the progress line: how many are connected, by what they have reported so far. */
@@ -93,7 +126,7 @@ export class Book {
   }
 }
 
-function entryKey(publisher: string, sequence: number): string {
+export function entryKey(publisher: string, sequence: number): string {
   return `${publisher} ${sequence}`;
 }
 
@@ -122,6 +155,7 @@ function storyOf(unsorted: readonly ClientPart[]): ClientStory {
   const answers = parts.flatMap(({ answers: rows }) =>
     chunks(rows, 3).map(([id = 0, at = 0, how = 0]) => ({ id, at, how })),
   );
+  const says = parts.flatMap((part) => chunks(part.says, 2).map(([id = 0, room = 0]) => ({ id, room })));
   const moments = parts.flatMap((part) => part.moments);
   return {
     client: first.client,
@@ -130,6 +164,7 @@ function storyOf(unsorted: readonly ClientPart[]): ClientStory {
     arrivals,
     emits,
     answers,
+    says,
     moments,
     arrivedAt: moments.find(({ kind }) => kind === "arrive")?.at,
     end: last.end,
@@ -179,6 +214,8 @@ export type ClientStory = {
   readonly arrivals: readonly Arrival[];
   readonly emits: readonly { readonly id: number; readonly intendedAt: number; readonly emittedAt: number }[];
   readonly answers: readonly { readonly id: number; readonly at: number; readonly how: number }[];
+  /** Which of the emits publish, and to which of the rooms. */
+  readonly says: readonly { readonly id: number; readonly room: number }[];
   readonly moments: readonly Moment[];
   /** When it was first told that it is a member of its rooms. */
   readonly arrivedAt: number | undefined;

@@ -40,6 +40,7 @@ export function courseOf(book: Book): Course {
     ]),
     absenceMs: lengths.summary(),
     reconnects: clients.map(({ moments }) => moments.filter(({ kind }) => kind === "disconnect").length),
+    downgrades: clients.filter(({ moments }) => moments.some(({ kind }) => kind === "downgrade")).length,
     stillAway: clients.filter(({ end }) => end?.connected === false).length,
   };
 }
@@ -95,6 +96,8 @@ export type Course = {
   readonly absenceMs: Percentiles;
   /** How often each client lost its connection. */
   readonly reconnects: readonly number[];
+  /** Clients that found a server without Holdfast. */
+  readonly downgrades: number;
   /** Clients that were not connected at the end. */
   readonly stillAway: number;
 };

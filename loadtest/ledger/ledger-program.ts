@@ -10,14 +10,16 @@ import { json } from "node:stream/consumers";
 import { createInterface } from "node:readline";
 import { gzipSync } from "node:zlib";
 import { answerParent, tellParent } from "../../test/harness/parent.ts";
-import type { ClientPart, Happening, ServerLine, Start } from "../contract.ts";
+import type { ClientAnswer, ClientPart, Happening, ServerLine, Start } from "../contract.ts";
 import { Book } from "./book.ts";
 import { courseOf } from "./course.ts";
-import { emissionLag, type Expectations, objectionsTo } from "./validity.ts";
+import { complaintsOf, emissionLag, type Expectations, objectionsTo } from "./validity.ts";
 import { verdictOf } from "./verdict.ts";
 
 const addresses = JSON.parse(process.argv[2] ?? "[]") as string[];
 const book = new Book();
+/** What clients are told when they report. */
+let answer: ClientAnswer = {};
 /** Streams of servers that have not ended. */
 let serversTold = 0;
 
@@ -31,8 +33,8 @@ const routes: Readonly<Record<string, (request: IncomingMessage, url: URL) => Pr
     return "";
   },
   "POST /clients": async (request) => {
-    book.addPart((await json(request)) as ClientPart);
-    return "";
+    for (const part of (await json(request)) as ClientPart[]) book.addPart(part);
+    return JSON.stringify(answer);
   },
   "POST /servers": async (request, url) => {
     const server = url.searchParams.get("name") ?? "";
@@ -68,30 +70,39 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
 
 answerParent({
   note: (happening: Happening) => void book.happenings.push(happening),
+  /** Has clients end their talk at another moment than was planned. */
+  hush: (changed: ClientAnswer) => void (answer = changed),
   progress: (): Progress => ({
     startedAt: book.start?.startedAt,
     deliveries: book.deliveries,
-    published: book.publishes,
+    published: book.publishes + book.said,
     handled: book.handled,
     connected: book.connected(),
     serversTold,
   }),
   /** Writes all of it into a file. */
   dump: ({ file }: { readonly file: string }) => writeFileSync(file, gzipSync(JSON.stringify(book.dump()))),
-  judge: ({ lateAfterMs, ...expectations }: Expectations & { readonly lateAfterMs: number }): Judgement => ({
-    verdict: verdictOf(book, { lateAfterMs }),
+  complaints: () => complaintsOf(book.clients()),
+  judge,
+});
+
+function judge({ lateAfterMs, ...expectations }: Expectations & { readonly lateAfterMs: number }): Judgement {
+  book.addSays();
+  const handlersReported = book.handled > 0;
+  // Without reports of servers a client that publishes knows by the entries what became of its events.
+  const judgesByEntries = !handlersReported && book.said > 0;
+  const places = [...book.entries.values()].flatMap(({ place }) => (place === undefined ? [] : [place]));
+  return {
+    handlersReported,
+    verdict: verdictOf(book, { lateAfterMs, judgesByEntries, killsUnknown: expectations.isTarget === true }),
     objections: objectionsTo(book, expectations),
     course: courseOf(book),
     happenings: book.happenings,
     startedAt: book.start?.startedAt ?? 0,
     emissionLagMs: emissionLag(book.clients()).summary(),
-    durabilities: [
-      ...new Set(
-        [...book.entries.values()].flatMap(({ place }) => (place === undefined ? [] : [place.durability])),
-      ),
-    ],
-  }),
-});
+    durabilities: [...new Set(places.map(({ durability }) => durability))],
+  };
+}
 
 const servers = addresses.map(() =>
   createServer((request, response) => {
@@ -102,7 +113,7 @@ const servers = addresses.map(() =>
     });
   }),
 );
-let port = 0;
+let port = Number(process.argv[3] ?? 0);
 for (const [index, server] of servers.entries()) {
   // A server's stream lasts as long as the server, and clients come back on the connection that they have.
   server.requestTimeout = 0;
@@ -124,6 +135,8 @@ export type Progress = {
 };
 
 export type Judgement = {
+  /** Servers told which events they handled; without that only clients can tell. */
+  readonly handlersReported: boolean;
   readonly verdict: ReturnType<typeof verdictOf>;
   readonly objections: readonly string[];
   readonly course: ReturnType<typeof courseOf>;

@@ -9,7 +9,16 @@ import { holds, type Verdict, verdictOf } from "./verdict.ts";
 
 const owedToClients = clients * entriesEach * 2;
 const owedToServers = clients * entriesEach;
-const nothing = { lost: 0, duplicated: 0, reordered: 0, late: 0, unanswered: 0, wrong: 0, madeUp: 0 };
+const nothing = {
+  lost: 0,
+  duplicated: 0,
+  reordered: 0,
+  late: 0,
+  undelivered: 0,
+  unanswered: 0,
+  wrong: 0,
+  madeUp: 0,
+};
 
 test("nothing is found where nothing went wrong, and everything was looked at", () => {
   const { verdict, objections } = judge(new Forgery());
@@ -43,6 +52,34 @@ test("one lost, one doubled, one swapped and one late are each found, towards se
     { reordered: 1 },
   );
   expectFound((forgery) => (forgery.part(0).answers[1] = startedAt + 9_000), "toServers", { late: 1 });
+});
+
+test("the last ones that are missing are undelivered where they are stored, and others are lost", () => {
+  const runOf = (client: number, id: number) => entriesEach * 2 + entriesEach * client + id - 1;
+  const unrun = (id: number) => (forgery: Forgery) => {
+    forgery.linesOf("a00").splice(runOf(1, id), 1);
+    forgery.part(1).answers.splice(3 * (id - 1), 3);
+  };
+  expectFound((forgery) => forgery.part(1).arrivals.splice(-4), "toClients", { undelivered: 1 });
+  expectFound((forgery) => forgery.part(1).arrivals.splice(4 * 7, 4), "toClients", { lost: 1 });
+  expectFound(unrun(entriesEach), "toServers", { undelivered: 1 });
+  expectFound(unrun(4), "toServers", { lost: 1 });
+});
+
+test("where nothing is stored, the last ones are undelivered only to a client that was away", () => {
+  const forget = (forgery: Forgery) => {
+    for (const lines of forgery.lines.values())
+      for (const line of lines) if (line[0] === "ok") line.length = 4;
+    return forgery.part(1);
+  };
+  expectFound((forgery) => forget(forgery).arrivals.splice(-4), "toClients", { lost: 1 });
+  const leave = (forgery: Forgery) => {
+    const part = forget(forgery);
+    part.end = { at: startedAt + 20_000, connected: false, pending: 0 };
+    return part;
+  };
+  expectFound((forgery) => leave(forgery).arrivals.splice(-4), "toClients", { undelivered: 1 });
+  expectFound((forgery) => leave(forgery).arrivals.splice(4 * 7, 4), "toClients", { lost: 1 });
 });
 
 test("a reply that is missing, an error and a reply to something else are found", () => {

@@ -3,24 +3,30 @@
  * test: it trusts acknowledgements, and what was shown, and nobody's counters.
  */
 
-import { quietMs } from "../contract.ts";
-import { type Arrival, type Book, type ClientStory, type Entry, type Run } from "./book.ts";
+import { publisherOf, quietMs } from "../contract.ts";
+import { type Arrival, type Book, type ClientStory, type Entry, entryKey, type Run } from "./book.ts";
 import { Histogram, type Percentiles } from "./histogram.ts";
 
 /**
  * Judges both directions, for all clients whose report is complete. Of another nobody knows what it has seen,
  * and the run is invalid anyway.
  */
-export function verdictOf(book: Book, { lateAfterMs }: { readonly lateAfterMs: number }): Verdict {
+export function verdictOf(book: Book, options: JudgeOptions): Verdict {
+  const { lateAfterMs, judgesByEntries = false, killsUnknown = false } = options;
   const examples = new Examples();
   const clients = book.clients().filter(({ isComplete }) => isComplete);
+  const shown = new Set<string>();
+  for (const { arrivals } of clients) for (const { key } of arrivals) shown.add(key);
   const rooms = Map.groupBy(book.entries.values(), ({ room }) => room);
   const down = new Direction(lateAfterMs);
   const up = new Direction(lateAfterMs);
   for (const client of clients) {
     judgeArrivals(book, rooms, client, down, examples);
-    judgeEvents(book, client, up, examples);
+    if (judgesByEntries) judgeEventsByEntries(book, client, shown, up, examples);
+    else judgeEvents(book, client, up, examples, killsUnknown);
   }
+  // What those published whose report is incomplete is not known.
+  if (judgesByEntries && clients.length < book.clients().length) down.madeUp = 0;
   return {
     toClients: down.result(),
     toServers: up.result(),
@@ -76,13 +82,24 @@ function judgeArrivals(
       direction.owed += 1;
       if (seen.has(entry.key)) continue;
       if (isReported(story, entry)) direction.reported += 1;
-      else {
+      else if (mayStillCome(book, story) && order.isAhead(entry)) {
+        direction.undelivered += 1;
+        examples.add("undelivered", `${who}: ${entry.key} of ${room}, and nothing behind it`);
+      } else {
         direction.lost += 1;
         direction.lostAt.push(entry.calledAt);
         examples.add("lost", `${who}: ${entry.key} of ${room}, published at ${Math.round(entry.calledAt)}`);
       }
     }
   }
+}
+
+/**
+ * Whether what is missing at the end of all that a client was shown was perhaps only late. Who was away might
+ * have been shown it, and so might everybody where what was acknowledged is stored.
+ */
+function mayStillCome(book: Book, { end }: ClientStory): boolean {
+  return end?.connected === false || book.isDurable;
 }
 
 /** The client was told that it would not be shown this entry. */
@@ -98,7 +115,13 @@ function isReported({ moments }: ClientStory, { place }: Entry): boolean {
 }
 
 /** Every emitted event has to have been handled, once, in order, and answered rightly. */
-function judgeEvents(book: Book, story: ClientStory, direction: Direction, examples: Examples): void {
+function judgeEvents(
+  book: Book,
+  story: ClientStory,
+  direction: Direction,
+  examples: Examples,
+  killsUnknown: boolean,
+): void {
   const who = `client ${story.client}`;
   const runs = Map.groupBy(book.runsOf(story.client), ({ id }) => id);
   const answers = Map.groupBy(story.answers, ({ id }) => id);
@@ -113,13 +136,17 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
   for (const { id, intendedAt } of story.emits) {
     direction.owed += 1;
     const [first, ...again] = runs.get(id) ?? [];
-    if (first === undefined) {
+    if (first === undefined && mayStillCome(book, story) && id > furthest) {
+      direction.undelivered += 1;
+      examples.add("undelivered", `${who}: event ${id} was not handled yet, and none behind it`);
+    } else if (first === undefined) {
       direction.lost += 1;
       direction.lostAt.push(intendedAt);
       examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, was never handled`);
     } else {
       for (const [index, run] of again.entries()) {
-        if (isAllowedAgain(book, index === 0 ? first : again[index - 1], run)) direction.reruns += 1;
+        const before = index === 0 ? first : again[index - 1];
+        if (isAllowedAgain(book, before, run, killsUnknown)) direction.reruns += 1;
         else {
           direction.duplicated += 1;
           examples.add("duplicated", `${who}: event ${id} is handled at ${first.server} and ${run.server}`);
@@ -128,6 +155,7 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
     }
     const [answer, ...more] = answers.get(id) ?? [];
     direction.duplicated += more.length;
+    // Who waited for it may have gone with its page.
     if (first !== undefined && (answer === undefined || answer.how === -1)) {
       direction.unanswered += 1;
       examples.add("unanswered", `${who}: event ${id} was handled at ${first.server}, its reply is missing`);
@@ -142,11 +170,50 @@ function judgeEvents(book: Book, story: ClientStory, direction: Direction, examp
 }
 
 /**
+ * Where servers report nothing, the entry that an event publishes shows that it was handled, and an entry
+ * that is shown twice that it was handled twice, which `judgeArrivals` finds. One that neither was answered
+ * nor shown to anybody is lost; a refusal is an answer.
+ */
+function judgeEventsByEntries(
+  book: Book,
+  story: ClientStory,
+  shown: ReadonlySet<string>,
+  direction: Direction,
+  examples: Examples,
+): void {
+  const who = `client ${story.client}`;
+  const answers = Map.groupBy(story.answers, ({ id }) => id);
+  const says = new Set(story.says.map(({ id }) => id));
+  const furthest = Math.max(0, ...story.answers.map(({ id }) => id));
+  for (const { id, intendedAt } of story.emits) {
+    direction.owed += 1;
+    const [answer, ...more] = answers.get(id) ?? [];
+    direction.duplicated += more.length;
+    const wasShown = says.has(id) && shown.has(entryKey(publisherOf(story.client), id));
+    if (answer === undefined && !wasShown && mayStillCome(book, story) && id > furthest) {
+      direction.undelivered += 1;
+      examples.add("undelivered", `${who}: event ${id} has no reply yet, and none behind it`);
+    } else if ((answer === undefined || answer.how === 2) && !wasShown) {
+      direction.lost += 1;
+      direction.lostAt.push(intendedAt);
+      examples.add("lost", `${who}: event ${id}, emitted at ${intendedAt}, has no reply, and nobody saw it`);
+    } else if (answer === undefined) {
+      direction.unanswered += 1;
+      examples.add("unanswered", `${who}: event ${id} was shown to others, its reply is missing`);
+    }
+    if (answer?.how === 1 && direction.arrived(answer.at - intendedAt))
+      examples.add("late", `${who}: the reply to ${id} after ${Math.round(answer.at - intendedAt)} ms`);
+  }
+}
+
+/**
  * A process that was killed between an effect and its record leaves an event that must run again, under the
  * key that it had: what is promised is that the key is the same, by which effects are told apart.
  */
-function isAllowedAgain(book: Book, before: Run | undefined, again: Run): boolean {
+function isAllowedAgain(book: Book, before: Run | undefined, again: Run, killsUnknown: boolean): boolean {
   if (before === undefined || before.key !== again.key) return false;
+  // Somebody else may have killed it. Its name is that of one process.
+  if (killsUnknown) return before.server !== again.server;
   return book.happenings.some(
     ({ killed = [], at }) => killed.includes(before.server) && at >= before.at - clockSlackMs,
   );
@@ -168,11 +235,18 @@ class Order {
     this.#streams.set(stream, Math.max(before, place.offset));
     return sequence > last && place.offset > before;
   }
+
+  /** Whether nothing behind this entry has been shown. */
+  isAhead({ publisher, sequence, place, room }: Entry): boolean {
+    if (place === undefined) return sequence > (this.#publishers.get(`${publisher}/${room}`) ?? 0);
+    return place.offset > (this.#streams.get(`${place.stream} ${place.epoch}`) ?? 0);
+  }
 }
 
 class Direction {
   owed = 0;
   lost = 0;
+  undelivered = 0;
   duplicated = 0;
   reordered = 0;
   unanswered = 0;
@@ -198,9 +272,17 @@ class Direction {
   }
 
   result(): DirectionVerdict {
-    const { owed, lost, duplicated, reordered, unanswered, wrong, madeUp, reported, reruns } = this;
-    const counts = { owed, lost, duplicated, reordered, unanswered, wrong, madeUp, reported, reruns };
-    return { ...counts, late: this.#late, lostAt: this.lostAt, latencyMs: this.#latencies.summary() };
+    const { owed, lost, undelivered, duplicated, reordered, unanswered, wrong, madeUp } = this;
+    const counts = { owed, lost, undelivered, duplicated, reordered, unanswered, wrong, madeUp };
+    const { reported, reruns } = this;
+    return {
+      ...counts,
+      reported,
+      reruns,
+      late: this.#late,
+      lostAt: this.lostAt,
+      latencyMs: this.#latencies.summary(),
+    };
   }
 }
 
@@ -229,12 +311,21 @@ export const faultNames = [
   "duplicated",
   "reordered",
   "late",
+  "undelivered",
   "unanswered",
   "wrong",
   "madeUp",
 ] as const;
 
 // --- types ---
+
+export type JudgeOptions = {
+  readonly lateAfterMs: number;
+  /** No server tells what it handled; clients publish themselves. */
+  readonly judgesByEntries?: boolean;
+  /** Servers may have been killed, and nobody would have told the ledger. */
+  readonly killsUnknown?: boolean;
+};
 
 export type DirectionVerdict = {
   /** How many deliveries, or events, the verdict is about. */
@@ -243,6 +334,8 @@ export type DirectionVerdict = {
   readonly duplicated: number;
   readonly reordered: number;
   readonly late: number;
+  /** Not shown, or not handled, and nothing behind it either: when the run ended it might still have come. */
+  readonly undelivered: number;
   /** Handled, and the client had no reply, or an error. */
   readonly unanswered: number;
   readonly wrong: number;

@@ -5,7 +5,7 @@ import type { RunResult } from "../run.ts";
 import { kindTitles } from "./report.ts";
 import { grouped } from "./text.ts";
 
-export function outcomeOf(results: readonly RunResult[], title: string): Outcome {
+export function outcomeOf(results: readonly RunResult[], title: string, name = "Holdfast"): Outcome {
   const objections = results.flatMap((result) =>
     objectionsOf(result).map((text) => `${kindTitles[result.kind]}: ${text}`),
   );
@@ -24,11 +24,14 @@ export function outcomeOf(results: readonly RunResult[], title: string): Outcome
       objections: [],
     };
   if (verdict === undefined) return outcome(2, "invalid", "The run is invalid: nothing was judged.");
-  const found = `Holdfast ${countsOf(verdict)} while ${title}${reportedOf(verdict)}`;
+  const found = `${name} ${countsOf(verdict)} while ${title}${reportedOf(verdict)}`;
   if (isBroken(verdict)) return outcome(1, "broken", `${found}.`);
   if (objections.length > 0) {
     const why = objections.length === 1 ? "one reason" : `${objections.length} reasons`;
-    return outcome(2, "invalid", `The run is invalid, for ${why}: it proves nothing.`);
+    const still = undeliveredOf(verdict);
+    // What a slow machine excuses, somebody should look at all the same.
+    const rest = still === 0 ? "" : `, but ${grouped(still)} messages of Holdfast had not come at its end`;
+    return outcome(2, "invalid", `The run is invalid, for ${why}: it proves nothing${rest}.`);
   }
   if (!holds(verdict)) return outcome(1, "broken", `${found}; ${lateOf(verdict)}.`);
   return outcome(0, "holds", `${found}${comparison(results.slice(1))}.`);
@@ -57,7 +60,13 @@ function comparison(controls: readonly RunResult[]): string {
 }
 
 function lateOf({ toClients, toServers }: Verdict): string {
-  return `${grouped(toClients.late + toServers.late)} came late, ${grouped(toServers.unanswered)} had no reply`;
+  const late = `${grouped(toClients.late + toServers.late)} came late, ${grouped(toServers.unanswered)} had no reply`;
+  const still = undeliveredOf({ toClients, toServers });
+  return still === 0 ? late : `${late}, ${grouped(still)} were still to come`;
+}
+
+function undeliveredOf({ toClients, toServers }: Pick<Verdict, "toClients" | "toServers">): number {
+  return toClients.undelivered + toServers.undelivered;
 }
 
 /** Faults for which no slow machine is an excuse. */

@@ -21,6 +21,11 @@ test("the exit code is 0 when it holds, 1 when it is broken, 2 when nothing is p
   // Lateness may be the machine's.
   expect(outcome(delayOne)).toMatchObject({ exitCode: 1, word: "broken" });
   expect(outcome(delayOne, neverTest)).toMatchObject({ exitCode: 2, word: "invalid" });
+  // So may be that a client was not back in time.
+  expect(outcome(leave)).toMatchObject({ exitCode: 1, word: "broken" });
+  const { exitCode, sentence } = outcome(leave, neverTest);
+  expect(exitCode).toBe(2);
+  expect(sentence).toContain("but 1 messages of Holdfast had not come at its end");
   expect(outcomeOf([{ ...resultOf("holdfast"), interrupted: true }], "it rains")).toMatchObject({
     exitCode: 2,
     word: "interrupted",
@@ -53,9 +58,21 @@ test("a page without a judgement is a page", () => {
   expect(pageOf(reportOf([result]))).toContain("there was no &lt;server&gt;");
 });
 
+test("a page says what the servers were, how clients were made, and what they cost", () => {
+  const report = reportOf([resultOf("holdfast")]);
+  expect(pageOf(report)).toContain("five nodes behind a &lt;proxy&gt;");
+  expect(pageOf(report)).toContain("Holdfast: 100 MiB and 1 s of processor time in k6");
+  expect(pageOf(report)).toContain("Clients are the shipped ones");
+  expect(pageOf({ ...report, raw: true })).toContain("Clients were written by hand");
+});
+
 type Spoil = (forgery: Forgery) => unknown;
 const loseOne: Spoil = (forgery) => forgery.part(1).arrivals.splice(0, 4);
 const delayOne: Spoil = (forgery) => (forgery.part(0).arrivals[4 * 39 + 3] = startedAt + 9_000);
+const leave: Spoil = (forgery) => {
+  forgery.part(1).arrivals.splice(-4);
+  forgery.part(1).end = { at: startedAt + 20_000, connected: false, pending: 0 };
+};
 const neverTest: Spoil = (forgery) => forgery.part(2).moments.splice(2);
 
 function outcome(...spoils: readonly Spoil[]) {
@@ -68,6 +85,7 @@ function resultOf(kind: Kind, ...spoils: readonly Spoil[]): RunResult {
   for (const spoil of spoils) spoil(forgery);
   const book = forgery.book();
   const judgement: Judgement = {
+    handlersReported: true,
     verdict: verdictOf(book, { lateAfterMs: 5_000 }),
     objections: objectionsTo(book, forgery.expectations),
     course: courseOf(book),
@@ -83,6 +101,7 @@ function resultOf(kind: Kind, ...spoils: readonly Spoil[]): RunResult {
     plan: undefined,
     judgement,
     processorSeconds: { servers: 1, clients: 1 },
+    clientMebibytes: 100,
     evidence: undefined,
     k6Output: "",
     complaints: [],
@@ -99,6 +118,8 @@ function reportOf(results: readonly RunResult[]): Report {
     clients: 3,
     rate: 40,
     store: "sqlite",
+    topology: "five nodes behind a <proxy>",
+    raw: false,
     startedAt: new Date(startedAt).toISOString(),
     commit: "abc",
     versions: { Node: "26" },

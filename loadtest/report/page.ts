@@ -27,7 +27,11 @@ export function pageOf(report: Report): string {
 `;
 }
 
-function headerOf({ outcome, scenario, startedAt }: Report): string {
+function remarksOf(target: Report["target"]): string {
+  return (target?.remarks ?? []).map((text) => `<p class="lead">${escaped(text)}</p>`).join("");
+}
+
+function headerOf({ outcome, scenario, startedAt, target }: Report): string {
   // The verdict on Holdfast is the headline, what became of the controls the line below.
   const [verdict = "", ...controls] = outcome.sentence.split(/; (?=Socket\.IO)/);
   const objections = outcome.objections.map((text) => `<li>${escaped(text)}</li>`).join("");
@@ -36,6 +40,7 @@ function headerOf({ outcome, scenario, startedAt }: Report): string {
 <h1>${escaped(verdict)}</h1>
 ${controls.length === 0 ? "" : `<p class="lead">${escaped(`${controls.join("; ")}`)}</p>`}
 ${objections === "" ? "" : `<ul class="objections">${objections}</ul>`}
+${remarksOf(target)}
 </header>`;
 }
 
@@ -74,16 +79,20 @@ function faultCells(
   );
 }
 
-function footnote({ results, lateAfterMs }: Report): string {
+function footnote({ results, lateAfterMs, target }: Report): string {
   const [first] = results;
   const verdict = first?.judgement?.verdict;
   if (verdict === undefined) return "";
   const { toClients, toServers, gapsReported } = verdict;
   const late = toClients.late + toServers.late;
-  const durability = first?.judgement?.durabilities.join(", ") || "none";
-  return `<p class="note" style="margin-top:12px">Holdfast: ${grouped(toClients.owed)} deliveries and ${grouped(toServers.owed)}
+  const undelivered = toClients.undelivered + toServers.undelivered;
+  const durability = first?.judgement?.durabilities.join(", ") ?? "";
+  const kept = durability === "" ? "" : ` What was acknowledged was ${escaped(durability)}.`;
+  const name = target === undefined ? "Holdfast" : escaped(target.url);
+  return `<p class="note" style="margin-top:12px">${name}: ${grouped(toClients.owed)} deliveries and ${grouped(toServers.owed)}
 events were owed; ${grouped(late)} took more than ${duration(lateAfterMs)}; ${grouped(gapsReported)} gaps were reported;
-${grouped(toServers.reruns)} handlers ran again under their key after a kill. What was acknowledged was ${escaped(durability)}.</p>`;
+${grouped(toServers.reruns)} handlers ran again under their key after a kill; ${grouped(undelivered)} were still to come
+when the run ended.${kept}</p>`;
 }
 
 function evidenceOf(results: readonly RunResult[], several: boolean): string {
@@ -169,17 +178,27 @@ function examplesOf(results: readonly RunResult[]): string {
   return lists.length === 0 ? "" : `<section><h2>Examples</h2>${lists.join("")}</section>`;
 }
 
+const sameForAll = " All kinds ran one after the other under the same load, on the same kind of servers.";
+
 function aboutOf(report: Report): string {
-  const { results, clients, rate, seed, store, commit, versions, machine, command } = report;
+  const { results, clients, rate, seed, store, topology, commit, versions, machine, command, target } =
+    report;
+  const everyMs = Math.round(results[0]?.plan?.emitEveryMs ?? 0);
   const rows: readonly (readonly [string, string])[] = [
     ["command", `<code>${escaped(command)}</code>`],
     [
       "load",
-      `${grouped(clients)} clients; ${grouped(rate)} entries a second from the servers, and one event in ${(results[0]?.plan?.emitEveryMs ?? 0) / 1_000} s from each client`,
+      `${grouped(clients)} clients; ${grouped(rate)} entries a second ${target === undefined ? "from the servers" : "in all"}, and one event in ${everyMs / 1_000} s from each client`,
     ],
     ["seed", String(seed)],
     ["commit", escaped(commit)],
-    ["store", `${escaped(store)} for Holdfast, one Redis for each control`],
+    ["clients cost", escaped(results.map(costOf).join("; "))],
+    ...(target === undefined
+      ? ([
+          ["servers", escaped(topology)],
+          ["store", `${escaped(store)} for Holdfast, a Redis of its own for each control that needs one`],
+        ] as const)
+      : ([["target", escaped(target.url)]] as const)),
     [
       "versions",
       escaped(
@@ -191,8 +210,19 @@ function aboutOf(report: Report): string {
     ["machine", escaped(machine)],
   ];
   return `<section><h2>How this was measured</h2>
-<p class="note">Clients are the shipped ones, run by k6. Everyone keeps to a schedule that waits for nobody, and latency counts
+<p class="note">${clientsOf(report)} Everyone keeps to a schedule that waits for nobody, and latency counts
 from it. Servers and clients tell a process of its own what was acknowledged, what was handled and what applications saw; that
-ledger alone decides. All kinds ran one after the other under the same load, behind the same HAProxy configuration.</p>
+ledger alone decides.${target === undefined ? sameForAll : ""}</p>
 <dl>${rows.map(([name, text]) => `<dt>${name}</dt><dd>${text}</dd>`).join("")}</dl></section>`;
+}
+
+function clientsOf({ raw }: Report): string {
+  return raw
+    ? "Clients were written by hand for scale: k6 speaks the protocol over plain WebSockets, many clients to a virtual user."
+    : "Clients are the shipped ones, run by k6.";
+}
+
+function costOf({ kind, processorSeconds, clientMebibytes }: RunResult): string {
+  const seconds = grouped(Math.round(processorSeconds.clients));
+  return `${kindTitles[kind]}: ${grouped(clientMebibytes)} MiB and ${seconds} s of processor time in k6`;
 }

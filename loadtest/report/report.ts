@@ -13,6 +13,10 @@ export type Report = {
   readonly clients: number;
   readonly rate: number;
   readonly store: string;
+  /** What the servers were, and what stood in front of them. */
+  readonly topology: string;
+  /** Clients were written by hand. */
+  readonly raw: boolean;
   readonly startedAt: string;
   readonly commit: string;
   readonly versions: Readonly<Record<string, string>>;
@@ -20,6 +24,8 @@ export type Report = {
   readonly lateAfterMs: number;
   /** Holdfast first, then the controls. */
   readonly results: readonly RunResult[];
+  /** Servers that were there already, and what a reader has to know beside the verdict. */
+  readonly target?: { readonly url: string; readonly remarks: readonly string[] };
 };
 
 export const kindTitles: Readonly<Record<Kind, string>> = {

@@ -7,14 +7,16 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../command-line.ts";
 import type { RunResult } from "../run.ts";
+import type { Scenario } from "../scenarios/scenario.ts";
+import { sentenceOf, threeNodes } from "../topology/topology.ts";
 import type { Outcome } from "./outcome.ts";
 import { pageOf } from "./page.ts";
 import type { Report } from "./report.ts";
 
 /** Returns the names of the files, as seen from the working directory. */
 export function writeReport(input: ReportInput): readonly string[] {
-  const { command, results, startedAt, k6Version, outcome } = input;
-  const { scenario, text, seed, clients, rate, store } = command;
+  const { command, results, startedAt, k6Version, outcome, target } = input;
+  const { scenario, text, seed, clients, rate, store, raw } = command;
   const report: Report = {
     outcome,
     scenario: scenario.name,
@@ -24,17 +26,24 @@ export function writeReport(input: ReportInput): readonly string[] {
     clients,
     rate,
     store,
+    topology: `${sentenceOf(scenario.topology ?? threeNodes)}${replicasOf(scenario)}`,
+    raw,
     startedAt: startedAt.toISOString(),
     commit: commit(),
     versions: { "socket.io": versionOf("socket.io"), Node: process.version.slice(1), k6: k6Version },
     machine: machine(),
     lateAfterMs: scenario.lateAfterMs,
     results,
+    ...(target === undefined ? {} : { target }),
   };
   const path = resultPath(scenario.name, startedAt);
   writeFileSync(`${path}.json`, `${JSON.stringify(report)}\n`);
   writeFileSync(`${path}.html`, pageOf(report));
   return [`${path}.html`, `${path}.json`].map((file) => relative(process.cwd(), file));
+}
+
+function replicasOf({ redis }: Scenario): string {
+  return redis === "sentinel" ? ", and a Redis with two replicas and three Sentinels" : "";
 }
 
 /** Of all files of a run, without what their names end in. */
@@ -78,9 +87,10 @@ if (import.meta.main) {
 // --- types ---
 
 export type ReportInput = {
-  readonly command: Command;
+  readonly command: Omit<Command, "store" | "controls" | "talkMs"> & { readonly store: string };
   readonly results: readonly RunResult[];
   readonly startedAt: Date;
   readonly k6Version: string;
   readonly outcome: Outcome;
+  readonly target?: Report["target"];
 };

@@ -1,8 +1,9 @@
 /** What a scenario is: how long there is load, and what is done to the servers meanwhile. */
 
 import type { NodeName } from "../../test/deploy/site.ts";
-import type { Fleet, StoreKind } from "../fleet.ts";
+import type { Fleet, RedisKind, StoreKind } from "../fleet.ts";
 import type { Links } from "../links.ts";
+import type { Topology } from "../topology/topology.ts";
 
 export type Scenario = {
   readonly name: string;
@@ -27,8 +28,16 @@ export type Scenario = {
   readonly links?: boolean;
   /** What the links of every tenth client carry towards it. */
   readonly slowBytesPerSecond?: number;
+  /** Each client loads its page anew this often. */
+  readonly reloadEveryMs?: number;
+  /** Three nodes behind HAProxy where nothing is said. */
+  readonly topology?: Topology;
   /** Where nothing is said, SQLite. */
   readonly store?: StoreKind;
+  /** By itself where nothing is said. */
+  readonly redis?: RedisKind;
+  /** Of Holdfast's Redis, as in a query. */
+  readonly storeSettings?: string;
   /** Options of Holdfast. */
   readonly delivery?: Readonly<Record<string, unknown>>;
   /** Does it; resolves when it is done, which has to be while there still is load. */
@@ -48,6 +57,10 @@ export type Stage = {
   talk(names: readonly NodeName[], fromMs: number): Promise<void>;
   /** Writes down what was just done; `killed` names servers that went without a warning. */
   note(text: string, killed?: readonly NodeName[]): Promise<void>;
+  /** What each server takes at the moment; nothing where servers are not ours. */
+  memory(): Promise<readonly Memory[]>;
   /** A number from 0 to 1 that the seed decides. */
   chance(): number;
 };
+
+export type Memory = { readonly server: string; readonly mebibytes: number };

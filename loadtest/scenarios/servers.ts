@@ -1,34 +1,66 @@
 /** Scenarios in which servers come and go. */
 
-import type { NodeName } from "../../test/deploy/site.ts";
-import { drainLeadMs } from "../fleet.ts";
-import type { Scenario } from "./scenario.ts";
+import { oneCluster, type Topology } from "../topology/topology.ts";
+import type { Scenario, Stage } from "./scenario.ts";
 
-const slotB: readonly NodeName[] = ["b00", "b01", "b02"];
-
-/** A deploy as `deploy/` does it: all new servers first, then every old one lets its clients go. */
-export const rollingDeploy: Scenario = {
-  name: "rolling-deploy",
-  title: "three servers behind HAProxy are replaced by three new ones",
+/** What the deploys below have in common; they differ in what is deployed behind what. */
+const deploy = {
   clients: 200,
   rate: 100,
   talkMs: 40_000,
   lateAfterMs: 15_000,
   testedShareMin: 1,
-  act: async ({ fleet, first, talkMs, at, talk, note }) => {
-    await at(talkMs * 0.1);
-    await note("the new servers start");
-    await fleet.start(slotB);
-    await note("the new servers are ready");
-    const drainAtMs = talkMs * 0.4;
-    // Old servers publish until they begin to let clients go.
-    await talk(slotB, drainAtMs + drainLeadMs);
-    await at(drainAtMs);
-    await note("the old servers are told to end");
-    const codes = await fleet.drain(first);
-    await note(`the old servers have ended (${codes.join(", ")})`);
+} as const;
+
+export const rollingDeploy = deployOf(
+  "rolling-deploy",
+  "three servers behind HAProxy are replaced by three new ones",
+);
+
+export const rollingDeploy5 = deployOf(
+  "rolling-deploy-5",
+  "five servers behind HAProxy are replaced by five new ones",
+  { nodes: 5, edge: "haproxy" },
+);
+
+export const rollingDeployNginx = deployOf(
+  "rolling-deploy-nginx",
+  "three servers behind nginx are replaced by three new ones",
+  { nodes: 3, edge: "nginx" },
+);
+
+/** One port, one primary; `holdfast roll` has it exchange its workers. */
+export const rollingDeployCluster: Scenario = {
+  ...deploy,
+  name: "rolling-deploy-cluster",
+  title: "all workers of a cluster are replaced by `holdfast roll`",
+  topology: oneCluster,
+  act: async ({ fleet, talkMs, at, note }) => {
+    await at(talkMs * 0.3);
+    await note("holdfast roll");
+    await note(await fleet.roll());
   },
 };
+
+/** A deploy as `deploy/` does it: all new servers first, then every old one lets its clients go. */
+function deployOf(name: string, title: string, topology?: Topology): Scenario {
+  return { ...deploy, name, title, ...(topology === undefined ? {} : { topology }), act: replaceSlot };
+}
+
+async function replaceSlot({ fleet, first, talkMs, at, talk, note }: Stage): Promise<void> {
+  const next = fleet.slot("b");
+  await at(talkMs * 0.1);
+  await note("the new servers start");
+  await fleet.start(next);
+  await note("the new servers are ready");
+  const drainAtMs = talkMs * 0.4;
+  // Old servers publish until they begin to let clients go.
+  await talk(next, drainAtMs + fleet.drainLeadMs);
+  await at(drainAtMs);
+  await note("the old servers are told to end");
+  const codes = await fleet.drain(first);
+  await note(`the old servers have ended (${codes.join(", ")})`);
+}
 
 /** Each server in turn is killed, and started again a second later. */
 export const workerKill: Scenario = {
@@ -110,6 +142,30 @@ export const storeRestart: Scenario = {
 };
 
 /**
+ * What Holdfast acknowledged is on a replica, so it has to lose nothing and report no gap: publishes and
+ * handlers wait until there is a primary again, and clients may be sent away meanwhile and come back. What a
+ * control has written last may not be on the replica that is promoted.
+ */
+export const storeFailover: Scenario = {
+  name: "store-failover",
+  title: "Redis' primary is killed, and Sentinel puts a replica in its place",
+  clients: 200,
+  rate: 60,
+  talkMs: 40_000,
+  lateAfterMs: 25_000,
+  testedShareMin: 0,
+  store: "redis",
+  redis: "sentinel",
+  storeSettings: "?durability=replicated&replicas=1",
+  act: async ({ fleet, talkMs, at, note }) => {
+    await at(talkMs * 0.3);
+    await note("Redis' primary is killed");
+    const { killed, promoted } = await fleet.failOver();
+    await note(`port ${promoted} is the primary in the place of ${killed}`);
+  },
+};
+
+/**
  * Six servers for a while: clients that come back are spread over all, and those of three have to move on.
  */
 export const scale: Scenario = {
@@ -123,13 +179,14 @@ export const scale: Scenario = {
   links: true,
   act: async ({ fleet, links, talkMs, at, note }) => {
     await at(talkMs * 0.1);
-    await fleet.start(slotB);
+    const more = fleet.slot("b");
+    await fleet.start(more);
     await note("six servers run");
     await at(talkMs * 0.35);
     await note(`${links.reset(() => true)} links break: clients come back to all six`);
     await at(talkMs * 0.6);
     await note("three servers are told to end");
-    await fleet.drain(slotB);
+    await fleet.drain(more);
     await note("three servers run");
   },
 };

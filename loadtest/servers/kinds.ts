@@ -4,9 +4,11 @@
  * same proxy configuration routes them, and a graceful end.
  */
 
+import cluster from "node:cluster";
 import { randomBytes } from "node:crypto";
 import type { Server as HttpServer } from "node:http";
 import type { ServerOptions as SocketIoOptions, Server as StockServer } from "socket.io";
+import { markOf } from "../../src/cluster/routing.ts";
 import type { Kind } from "../contract.ts";
 import type { Publish } from "./speaker.ts";
 
@@ -27,8 +29,13 @@ export async function makeServer(http: HttpServer, options: ServerOptions): Prom
 
 async function makeHoldfast(http: HttpServer, options: ServerOptions): Promise<MadeServer> {
   const { Server } = await import("holdfast");
-  const { store, name, delivery = {} } = options;
-  const io = new Server(http, { serveClient: false, delivery: { store, node: name, ...delivery } });
+  const { store, name, delivery = {}, inCluster = false } = options;
+  const adapter = inCluster && store.startsWith("sqlite:") ? { adapter: await clusterAdapter() } : {};
+  const io = new Server(http, {
+    serveClient: false,
+    ...(adapter as object),
+    delivery: { store, node: name, ...delivery },
+  });
   await io.delivery.ready;
   return {
     io: io as unknown as StockServer,
@@ -41,8 +48,13 @@ async function makeHoldfast(http: HttpServer, options: ServerOptions): Promise<M
   };
 }
 
-/** Socket.IO with the official adapter over Redis' channels. `retries` is a matter of the client. */
+/**
+ * Socket.IO with the official adapter: over Redis' channels, or over those of the cluster. `retries` is a
+ * matter of the client.
+ */
 async function makeWithChannels(http: HttpServer, options: ServerOptions): Promise<MadeServer> {
+  if (options.inCluster === true)
+    return await makeStock(http, options, { adapter: (await clusterAdapter()) as never });
   const { createAdapter } = await import("@socket.io/redis-adapter");
   const [publisher, subscriber] = [await connectRedis(options.redis), await connectRedis(options.redis)];
   return await makeStock(http, options, { adapter: createAdapter(publisher, subscriber) as never });
@@ -79,12 +91,14 @@ async function makeWithStreams(http: HttpServer, options: ServerOptions): Promis
 
 async function makeStock(
   http: HttpServer,
-  { name }: ServerOptions,
+  { name, inCluster = false }: ServerOptions,
   settings: Partial<SocketIoOptions>,
 ): Promise<MadeServer> {
   const { Server } = await import("socket.io");
   const io = new Server(http, { serveClient: false, ...settings });
-  io.engine.generateId = () => `${name}-${randomBytes(12).toString("base64url")}`;
+  // In a cluster also with the worker's mark, as Holdfast's have it.
+  const mark = inCluster ? markOf(cluster.worker?.id ?? 0) : "";
+  io.engine.generateId = () => `${name}-${mark}${randomBytes(12).toString("base64url")}`;
   return {
     io,
     isDurable: false,
@@ -93,12 +107,33 @@ async function makeStock(
   };
 }
 
+async function clusterAdapter() {
+  const { createAdapter } = await import("@socket.io/cluster-adapter");
+  return createAdapter();
+}
+
 async function connectRedis(url: string | undefined, settings: { readonly RESP?: 2 } = {}) {
   if (url === undefined) throw new Error("This control needs a Redis");
-  const { createClient } = await import("redis");
-  const client = createClient({ url, ...settings });
+  const { createClient, createSentinel } = await import("redis");
+  const [, hosts, name] = /^redis\+sentinel:\/\/([^/]+)\/(\w+)$/.exec(url) ?? [];
+  const client =
+    hosts === undefined || name === undefined
+      ? createClient({ url, ...settings })
+      : // Its methods are the same.
+        (createSentinel({
+          name,
+          sentinelRootNodes: hosts.split(",").map((host) => placeOf(host)),
+          scanInterval: 1_000,
+          passthroughClientErrorEvents: true,
+          ...settings,
+        }) as unknown as ReturnType<typeof createClient>);
   client.on("error", () => undefined);
   return await client.connect();
+}
+
+function placeOf(address: string): { readonly host: string; readonly port: number } {
+  const [host = "", port] = address.split(":");
+  return { host, port: Number(port) };
 }
 
 /** As in Socket.IO's documents. */
@@ -117,6 +152,8 @@ export type ServerOptions = {
   readonly redis?: string;
   readonly ledger: string;
   readonly drainLeadMs: number;
+  /** It is a worker of a cluster. */
+  readonly inCluster?: boolean;
   readonly delivery?: Readonly<Record<string, unknown>>;
 };
 

@@ -11,18 +11,15 @@ export class LedgerStream {
   readonly #request: ClientRequest;
   #closing = false;
 
-  private constructor(opened: ClientRequest) {
+  private constructor(opened: ClientRequest, gone: (error: Error) => void) {
     this.#request = opened;
-    // Without its ledger a server is no evidence of anything.
     opened.on("error", (error) => {
-      if (this.#closing) return;
-      console.error(`The ledger is gone: ${error.message}`);
-      process.exit(1);
+      if (!this.#closing) gone(error);
     });
   }
 
-  /** Opens the request, and resolves once it is connected. */
-  static async open(ledger: string, server: string): Promise<LedgerStream> {
+  /** Opens the request, and resolves once it is connected; `gone` is called when the ledger goes away. */
+  static async open(ledger: string, server: string, gone = endWithoutLedger): Promise<LedgerStream> {
     const opened = request(`${ledger}/servers?name=${encodeURIComponent(server)}`, { method: "POST" });
     await new Promise<void>((resolve, reject) => {
       opened.once("error", reject);
@@ -33,7 +30,7 @@ export class LedgerStream {
       });
       opened.flushHeaders();
     });
-    return new LedgerStream(opened);
+    return new LedgerStream(opened, gone);
   }
 
   write(line: ServerLine): void {
@@ -49,4 +46,10 @@ export class LedgerStream {
       this.#request.end();
     });
   }
+}
+
+/** Without its ledger a server of ours is no evidence of anything. */
+function endWithoutLedger(error: Error): void {
+  console.error(`The ledger is gone: ${error.message}`);
+  process.exit(1);
 }

@@ -7,12 +7,12 @@ import { now } from "./wall-clock.ts";
 export class Speaker {
   readonly #name: string;
   readonly #publish: Publish;
-  readonly #ledger: LedgerStream;
+  readonly #ledger: Pick<LedgerStream, "write">;
   readonly #waiting = new Set<Promise<unknown>>();
   #spoken = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(name: string, publish: Publish, ledger: LedgerStream) {
+  constructor(name: string, publish: Publish, ledger: Pick<LedgerStream, "write">) {
     this.#name = name;
     this.#publish = publish;
     this.#ledger = ledger;

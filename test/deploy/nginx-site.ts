@@ -53,7 +53,7 @@ export class NginxSite {
   }
 
   /** Has nginx read a topology, then starts it; resolves when it takes connections. */
-  async start(topology: string): Promise<Child> {
+  async start(topology: string, deadlineMs?: number): Promise<Child> {
     const args = ["-p", this.prefix, "-c", join(this.site.folder, "nginx", `${topology}.conf`)];
     await this.site.run(this.#program, "-t", "-q", ...args);
     // In front and with its log on standard error, so that it is the test's child and what ends it is seen.
@@ -62,6 +62,7 @@ export class NginxSite {
       native: true,
       name: `nginx ${topology}`,
       args: [...args, "-g", "daemon off; error_log stderr crit;"],
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
     });
     // Its workers outlive it when it is killed, and keep its output open: they end before it is waited for.
     this.#owner.onTestFinished(() => this.site.end());

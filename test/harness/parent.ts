@@ -12,7 +12,10 @@ export function answerParent(commands: CommandTable): void {
   if (channel === undefined)
     throw new Error("This program is started by the test harness, which talks to it over IPC");
   channel.ref();
-  process.on("message", (message: Question) => void answer(commands, message));
+  process.on("message", (message: Question) => {
+    // A worker of a cluster is told other things by its primary as well.
+    if ("command" in message) void answer(commands, message);
+  });
 }
 
 /**

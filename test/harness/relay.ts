@@ -22,6 +22,8 @@ export class Relay {
   admission: Admission = "pass";
   /** Shapes both lanes of connections from now on: latency in one direction, and bytes per second. */
   shape: Shape = {};
+  /** Decides instead of `shape`, by how many connections there were before. */
+  shapeOf: ((count: number) => Shape) | undefined;
   /** All connections so far, oldest first, the closed ones included. */
   readonly connections: RelayConnection[] = [];
   /** Where it sends new connections; change it to move clients to another server. */
@@ -113,6 +115,10 @@ export class Relay {
     return `${this.open.length} open of ${this.connections.length}; ${lines.slice(-5).join("; ")}`;
   }
 
+  get #nextShape(): Shape {
+    return this.shapeOf?.(this.connections.length) ?? this.shape;
+  }
+
   #admit(client: Socket): void {
     if (this.admission === "reset") {
       this.#refusals += 1;
@@ -125,7 +131,7 @@ export class Relay {
       allowHalfOpen: true,
     });
     server.setNoDelay(true);
-    const connection = new RelayConnection(client, server, this.shape);
+    const connection = new RelayConnection(client, server, this.#nextShape);
     if (this.admission === "silent") connection.hold();
     this.connections.push(connection);
   }

@@ -82,6 +82,7 @@ function partOf(client: number): Mutable<ClientPart> {
     arrivals: [],
     emits: [],
     answers: [],
+    says: [],
     moments: [
       { kind: "connect", at: startedAt + 1, recovered: false },
       { kind: "arrive", at: startedAt + 2 },
