@@ -25,12 +25,12 @@ test("every answer of a node says its name, with which its connection ids begin"
 
 test.each(["GET", "POST"])("%s for a connection of another node is 404, of its own 400", async (method) => {
   const { url } = await listen();
-  const body = method === "POST" ? "2" : null;
-  const elsewhere = await fetch(`${url}&sid=${another}`, { method, body });
+  const what = method === "POST" ? { method, body: "2" } : { method };
+  const elsewhere = await fetch(`${url}&sid=${another}`, what);
   expect([elsewhere.status, await elsewhere.json()]).toEqual([404, unknown]);
-  const gone = await fetch(`${url}&sid=${own}`, { method, body });
+  const gone = await fetch(`${url}&sid=${own}`, what);
   expect([gone.status, await gone.json()]).toEqual([400, unknown]);
-  const nobodys = await fetch(`${url}&sid=${"x".repeat(20)}`, { method, body });
+  const nobodys = await fetch(`${url}&sid=${"x".repeat(20)}`, what);
   expect([nobodys.status, await nobodys.json()]).toEqual([400, unknown]);
 });
 

@@ -21,7 +21,7 @@ if (whyNoCluster !== undefined) console.warn(`skipped: Kubernetes is not tested,
 function whyNot(): string | undefined {
   if ((process.env["KUBECONFIG"] ?? "") === "") return "there is no cluster: set KUBECONFIG";
   if (loadImage === "")
-    return "the cluster cannot be given images: set HOLDFAST_TEST_LOAD_IMAGE to a command that takes their names";
+    return "it cannot be given images: set HOLDFAST_TEST_LOAD_IMAGE to a command that takes their names";
   return whyNoEngine;
 }
 
@@ -152,7 +152,7 @@ export class Installation {
           () => false,
         ),
       {
-        what: `an answer of the edge at ${url}; where it cannot be reached from here, set HOLDFAST_TEST_EDGE_URL`,
+        what: `an answer at ${url}; where the edge cannot be reached so, set HOLDFAST_TEST_EDGE_URL`,
         deadlineMs: 30_000,
       },
     );
