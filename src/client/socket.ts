@@ -5,7 +5,7 @@
 
 import { DeliveryError, type ErrorCode } from "../protocol/errors.ts";
 import { type ClientOutcome, type ClientOutput, ClientSession } from "../protocol/client-session.ts";
-import { decodeWelcome, encodeHello, frameEvent } from "../protocol/frames.ts";
+import { decodeWelcome, encodeHello, frameEvent, isFrameCount } from "../protocol/frames.ts";
 import { decodePayload, encodePayload } from "../protocol/payload.ts";
 import { reservedEvents } from "../protocol/reserved-events.ts";
 import { Alarm } from "./alarm.ts";
@@ -150,6 +150,11 @@ export class DeliveringSocket extends SocketBase {
     if (packet.type === packetConnect && this.#welcomed(packet.data)) return;
     const data = packet.data as unknown[] | undefined;
     if (packet.type === packetEvent && Array.isArray(data) && data[0] === frameEvent) {
+      // A server counts for those it has welcomed: the welcome is lost, and nobody will say it again.
+      if (!this.connected && data.some(isFrameCount)) {
+        this.io.engine?.close();
+        return;
+      }
       for (let index = 1; index < data.length; index++) this.#core.handleFrame(now(), data[index]);
       this.#carryOut();
     } else {
@@ -304,6 +309,9 @@ export class DeliveringSocket extends SocketBase {
         return;
       case "alive":
         this.#probe.answered(output.nonce);
+        return;
+      case "incomplete":
+        this.io.engine?.close();
         return;
       case "refused":
         this.delivery.emit("refused", { code: output.code, detail: output.detail });

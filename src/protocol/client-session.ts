@@ -34,6 +34,8 @@ export type ClientOutput =
   | { readonly kind: "renumbered"; readonly from: number; readonly to: number }
   | { readonly kind: "drain"; readonly reconnectInMs: number }
   | { readonly kind: "alive"; readonly nonce: number }
+  /** The connection has lost frames without breaking: end it, and the resume brings them. */
+  | { readonly kind: "incomplete" }
   | { readonly kind: "refused"; readonly code: string; readonly detail: string };
 
 export type ClientSessionOptions = PositionsOptions & {
@@ -70,6 +72,8 @@ export class ClientSession {
   /** Sequences whose caller has been told already; their outcome is taken silently. */
   readonly #abandoned = new Set<number>();
   #outputs: ClientOutput[] = [];
+  /** On this connection, since the welcome. */
+  #framesTaken = 0;
 
   constructor(options: ClientSessionOptions) {
     this.#options = options;
@@ -177,6 +181,7 @@ export class ClientSession {
     this.#positions.handleWelcome(now, welcome.streams);
     const recorded = recordedSequences(welcome.frames, this.#outbox);
     for (const frame of welcome.frames) this.handleFrame(now, frame);
+    this.#framesTaken = 0;
     this.#outbox.handleConnected(now, welcome.limits, welcome.uploads, recorded);
     this.#collect();
     this.#acknowledge(now);
@@ -194,6 +199,7 @@ export class ClientSession {
   handleFrame(now: number, value: unknown): void {
     if (!this.#connected) return;
     const frame = wire.decodeServerFrame(value);
+    this.#framesTaken += 1;
     if (typeof frame === "string") {
       this.#outputs.push({ kind: "violation", detail: frame });
       return;
@@ -217,6 +223,10 @@ export class ClientSession {
         break;
       case "unknown":
         // A newer server may say more than we know; what we must not miss comes only with a new version.
+        break;
+      case "count":
+        this.#framesTaken -= 1;
+        if (this.#framesTaken < frame.frames) this.#outputs.push({ kind: "incomplete" });
         break;
       case "drain":
       case "alive":

@@ -10,7 +10,23 @@ import * as wire from "./frames.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 
 const clientKinds = ["ev", "re", "ch", "ca", "lo", "at", "pa", "pi"];
-const serverKinds = ["en", "st", "le", "ga", "pt", "do", "ok", "no", "ex", "ag", "cp", "dr", "al", "er"];
+const serverKinds = [
+  "en",
+  "st",
+  "le",
+  "ga",
+  "pt",
+  "do",
+  "ok",
+  "no",
+  "ex",
+  "ag",
+  "cp",
+  "dr",
+  "al",
+  "fr",
+  "er",
+];
 const count = fc.nat({ max: 2 ** 31 });
 const ordinal = fc.integer({ min: 1, max: 2 ** 31 });
 const shortText = fc.string({ maxLength: 128, unit: "binary" });

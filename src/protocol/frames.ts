@@ -88,6 +88,8 @@ export type ServerFrame =
   | { readonly kind: "progress"; readonly sequence: number; readonly chunks: number }
   | { readonly kind: "drain"; readonly reconnectInMs: number }
   | { readonly kind: "alive"; readonly nonce: number }
+  /** The server has sent so many frames on this connection, frames of this kind not counted. */
+  | { readonly kind: "count"; readonly frames: number }
   | { readonly kind: "error"; readonly code: string; readonly detail: string }
   /** Of a newer server. A client ignores it. */
   | { readonly kind: "unknown" };
@@ -132,6 +134,7 @@ export const serverFrame = {
   progress: (sequence: number, chunks: number) => `["cp",${sequence},${chunks}]`,
   drain: (reconnectInMs: number) => `["dr",${reconnectInMs}]`,
   alive: (nonce: number) => `["al",${nonce}]`,
+  count: (frames: number) => `["fr",${frames}]`,
   error: (code: string, detail: string) => `["er",${JSON.stringify(code)},${JSON.stringify(detail)}]`,
 };
 
@@ -225,12 +228,19 @@ export function decodeServerFrame(value: unknown): ServerFrame | string {
       return isCount(a) ? { kind: "drain", reconnectInMs: a } : 'malformed "dr"';
     case "al":
       return isCount(a) ? { kind: "alive", nonce: a } : 'malformed "al"';
+    case "fr":
+      return isCount(a) ? { kind: "count", frames: a } : 'malformed "fr"';
     case "er":
       if (typeof a !== "string" || typeof b !== "string") return 'malformed "er"';
       return { kind: "error", code: a, detail: b };
     default:
       return typeof kind === "string" ? { kind: "unknown" } : "a frame begins with its kind";
   }
+}
+
+/** Whether a frame, of which nothing is known yet, says how many there were. */
+export function isFrameCount(frame: unknown): boolean {
+  return Array.isArray(frame) && frame[0] === "fr";
 }
 
 function decodeEntries(stream: number, values: readonly unknown[]): ServerFrame | string {

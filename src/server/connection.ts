@@ -3,6 +3,7 @@
  * be written is limited: beyond the limit members are fed from the log instead.
  */
 
+import { serverFrame } from "../protocol/frames.ts";
 import { packetText, sendFramesParsed, framedOptions, writeText, type HoldfastSocket } from "./socket-io.ts";
 import type { Member } from "./member.ts";
 
@@ -15,6 +16,9 @@ export class Connection {
   #queuedCharacters = 0;
   #packetCharacters = firstPacketCharacters;
   #waitsForDrain = false;
+  /** Frames since the welcome, and whether the client has been told of this many. */
+  #frames = 0;
+  #framesTold = -1;
   readonly #namespace: string;
   readonly #parsed: boolean;
   readonly #bufferedCharactersLimit: number;
@@ -33,6 +37,7 @@ export class Connection {
     this.#namespace = options.namespace;
     this.#parsed = !options.defaultParser;
     this.#bufferedCharactersLimit = options.bufferedCharactersLimit;
+    this.#tellFramesWhilePolling();
   }
 
   /** False while more than the limit waits to be written. */
@@ -55,8 +60,8 @@ export class Connection {
   /** Adds a frame to the packet that is written at the end of this turn of the event loop. */
   queue(frame: string): void {
     if (this.closed) return;
-    if (this.#pending.length === 0) process.nextTick(() => this.flush());
-    this.#pending.push(frame);
+    this.#frames += 1;
+    this.#add(frame);
   }
 
   flush(): void {
@@ -71,6 +76,7 @@ export class Connection {
   writeShared(packet: SharedPacket): void {
     if (this.closed) return;
     this.flush();
+    this.#frames += 1;
     this.#write(packet.frames, packet);
   }
 
@@ -117,6 +123,34 @@ export class Connection {
   detachMembers(): void {
     for (const member of this.members.values()) member.detach();
     this.members.clear();
+  }
+
+  #add(frame: string): void {
+    if (this.#pending.length === 0) process.nextTick(() => this.flush());
+    this.#pending.push(frame);
+  }
+
+  /**
+   * A poll is a GET, which browsers and HTTP libraries repeat by themselves when a connection that they kept
+   * is reset; an answer that was on its way then is lost, and neither side is told. So with each heartbeat,
+   * and once a WebSocket has taken over, the client is told how many frames there should have been.
+   */
+  #tellFramesWhilePolling(): void {
+    const { conn } = this.socket;
+    const tell = () => {
+      if (this.#framesTold === this.#frames || this.closed) return;
+      this.#framesTold = this.#frames;
+      this.#add(serverFrame.count(this.#frames));
+    };
+    const tellIfPolling = () => {
+      if (conn.transport.name === "polling") tell();
+    };
+    conn.on("heartbeat", tellIfPolling);
+    conn.on("upgrade", tell);
+    this.whenClosed(() => {
+      conn.off("heartbeat", tellIfPolling);
+      conn.off("upgrade", tell);
+    });
   }
 
   #wake(): void {

@@ -39,6 +39,8 @@ export type Engine = {
   write(data: string, options: object): void;
   close(discard?: boolean): void;
   once(event: "drain", listener: () => void): void;
+  on(event: "heartbeat" | "upgrade", listener: () => void): void;
+  off(event: "heartbeat" | "upgrade", listener: () => void): void;
 };
 
 export type Packet = { type: number; nsp?: string; id?: number; data?: unknown };
