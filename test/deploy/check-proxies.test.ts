@@ -56,7 +56,7 @@ describe.concurrent("through a proxy", () => {
     const { code, of, bad } = await checkJson(context, `http://127.0.0.1:${port}`, ...auth, "--idle", "1");
     expect(code).toBe(1);
     expect(bad).toContain("polling");
-    expect(of("polling").seen).toMatch(/^\d+ of 30 clients failed: status 400 "Session ID unknown"/);
+    expect(of("polling").seen).toMatch(/^\d+ of 30 clients failed: status 404 "Session ID unknown"/);
     expect(curesOf(of("polling"))).toMatch(/No stickiness[^]*use-server[^]*haproxy\/nodes\.cfg/);
     // A client that begins as a WebSocket needs none, so that the rest is still tried.
     expect(of("websocket").result).toBe("ok");
