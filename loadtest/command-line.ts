@@ -13,6 +13,8 @@ export function readCommands(args: readonly string[]): readonly Command[] {
   if (positionals.length !== 1) throw new UsageError(usage());
   const text = `npm run loadtest -- ${args.join(" ")}`;
   const given: Given = { ...values, text };
+  if (name === "long")
+    return longForm.map(({ scenario, ...usual }) => commandOf(scenario, { ...usual, ...given }));
   if (name !== "short") return [commandOf(name, given)];
   return shortForm.map(({ scenario, control }) =>
     commandOf(scenario, { clients: "60", rate: "40", seconds: "25", control: [control], ...given }),
@@ -86,6 +88,7 @@ function usage(): string {
     "                             [--store sqlite|redis] [--raw]",
     ...rows,
     `  ${"short".padEnd(26)} ${shortForm.map(({ scenario }) => scenario).join(", ")}, small and one after the other`,
+    `  ${"long".padEnd(26)} all of them but soak, with 500 clients and more, in about an hour; a table at the end`,
     "npm run loadtest -- SCENARIO --target URL   against servers that are there already",
     `Controls: ${controlKinds.join(", ")}, none; stock where nothing is said.`,
   ].join("\n");
@@ -101,7 +104,40 @@ const shortForm = [
   { scenario: "rolling-deploy", control: "stock" },
 ] as const;
 
+/**
+ * What two cores carry, clients, servers and ledger together. Controls where they show what the scenario is
+ * about; in the others nobody loses anything.
+ */
+const longForm: readonly LongRun[] = [
+  { scenario: "steady", clients: "500", rate: "50", control: ["none"] },
+  { scenario: "fan-out", clients: "500", rate: "10", control: ["none"] },
+  { scenario: "burst-connect", clients: "500", rate: "50", control: ["none"] },
+  { scenario: "drops", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "half-open", clients: "500", rate: "50", control: ["stock", "retries"] },
+  { scenario: "scale", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "worker-kill", clients: "500", rate: "50", control: ["stock", "csr"] },
+  { scenario: "rolling-deploy", clients: "1000", rate: "50", control: ["stock", "csr", "csr-redis"] },
+  { scenario: "rolling-deploy-5", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "rolling-deploy-nginx", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "rolling-deploy-cluster", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "proxy-reload", clients: "500", rate: "50", control: ["none"] },
+  { scenario: "proxy-restart", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "store-restart", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "store-failover", clients: "500", rate: "50", control: ["csr-redis"] },
+  { scenario: "slow-consumers", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "reconnect-storm", clients: "500", rate: "50", control: ["stock"] },
+  { scenario: "offline-beyond-retention", clients: "300", rate: "50", control: ["none"] },
+  { scenario: "page-reload", clients: "300", rate: "50", control: ["stock"] },
+];
+
 // --- types ---
+
+type LongRun = {
+  readonly scenario: string;
+  readonly clients: string;
+  readonly rate: string;
+  readonly control: string[];
+};
 
 type Given = {
   readonly text: string;

@@ -12,6 +12,7 @@ import type { Kind } from "./contract.ts";
 import { provideK6 } from "./k6/binary.ts";
 import { holds } from "./ledger/verdict.ts";
 import { outcomeOf } from "./report/outcome.ts";
+import { readReports, tableOf } from "./report/table.ts";
 import { resultPath, writeReport } from "./report/write.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { isForTarget, readTargetCommand } from "./target/command.ts";
@@ -38,10 +39,12 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 if (target !== undefined)
   process.exit(await performTarget(target, { k6, line, signal: interruption.signal }));
 const exitCodes: number[] = [];
+const reportFiles: string[] = [];
 for (const command of commands) {
   if (interruption.signal.aborted) break;
   exitCodes.push(await perform(command));
 }
+if (reportFiles.length > 1) console.log(tableOf(readReports(reportFiles)));
 // A guarantee that is broken weighs more than a run that proves nothing.
 process.exit(exitCodes.includes(1) ? 1 : Math.max(...exitCodes));
 
@@ -54,6 +57,7 @@ async function perform(command: Command): Promise<number> {
   }
   const outcome = outcomeOf(results, command.scenario.title);
   const files = writeReport({ command, results, startedAt, k6Version: k6.version, outcome });
+  reportFiles.push(...files.filter((file) => file.endsWith(".json")));
   line.end();
   console.log(`${outcome.word}: ${outcome.sentence}`);
   for (const text of [...outcome.objections, ...files.map((file) => `written: ${file}`)]) console.log(text);

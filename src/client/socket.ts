@@ -151,10 +151,7 @@ export class DeliveringSocket extends SocketBase {
     const data = packet.data as unknown[] | undefined;
     if (packet.type === packetEvent && Array.isArray(data) && data[0] === frameEvent) {
       // A server counts for those it has welcomed: the welcome is lost, and nobody will say it again.
-      if (!this.connected && data.some(isFrameCount)) {
-        this.io.engine?.close();
-        return;
-      }
+      if (!this.connected && data.some(isFrameCount)) return this.io.engine?.close();
       for (let index = 1; index < data.length; index++) this.#core.handleFrame(now(), data[index]);
       this.#carryOut();
     } else {
@@ -310,9 +307,6 @@ export class DeliveringSocket extends SocketBase {
       case "alive":
         this.#probe.answered(output.nonce);
         return;
-      case "incomplete":
-        this.io.engine?.close();
-        return;
       case "refused":
         this.delivery.emit("refused", { code: output.code, detail: output.detail });
         return;
@@ -320,6 +314,8 @@ export class DeliveringSocket extends SocketBase {
         this.delivery.emit("refused", { code: "bad_frame", detail: output.detail });
         this.io.engine?.close();
         return;
+      case "incomplete":
+        return this.io.engine?.close();
     }
   }
 

@@ -1,9 +1,11 @@
 /**
  * Whatever is done to a cluster in a week, done while clients of every transport talk through its edges:
- * nothing is lost, doubled or out of order, and a rolling deploy costs each client one reconnect.
+ * nothing is lost, doubled or out of order, and a rolling deploy costs each client one reconnect. Two judges:
+ * clients of this process, after each thing that was done, and the ledger of the load tests over all of it.
  */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { startTarget, type TargetResult, type TargetRun } from "../../loadtest/target/run-target.ts";
 import { expectPassage } from "../deploy/passage.ts";
 import { beginLoad, type Load } from "../deploy/roll-under-load.ts";
 import { Scope } from "../harness/owner.ts";
@@ -17,6 +19,7 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
   const edges = "deployment/holdfast-edge";
   let failed = false;
   let load: Load;
+  let ledger: TargetRun;
 
   beforeAll(async () => {
     await site.loadImages();
@@ -46,7 +49,8 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
   describe("under load", () => {
     beforeAll(async () => {
       // What two cores carry beside a whole cluster, and twice the nodes during a rollout.
-      load = await beginLoad(scope, await site.url(), {}, { clients: 60, rate: 60 });
+      load = await beginLoad(scope, await site.url(), {}, { clients: 40, rate: 40 });
+      ledger = await startTarget(scope, { url: await site.url(), clients: 30, rate: 30, seconds: 900 });
     });
 
     test("G1 G2 all nodes are restarted", async () => {
@@ -139,12 +143,20 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
         await site.run("wait", "--for=condition=Ready", "pod/valkey-0", "--timeout=60s");
       });
     });
+
+    test("G1 G2 G4 the ledger of the load tests has found nothing in all that time", async () => {
+      const { outcome, run } = await ledger.finish();
+      console.log([outcome.sentence, ...outcome.remarks, ...outcome.objections].join("\n"));
+      const faults = faultsOf(run).map(({ owed, ...counts }) => ({ isOwed: owed > 500, ...counts }));
+      expect(faults).toEqual([noFault, noFault]);
+    });
   });
 
   /** Has it done under load, and tells what it cost. */
   async function over(what: string, reconnectsMax: number, act: () => Promise<void>): Promise<void> {
     const startedAt = performance.now();
     const takenBefore = load.crowd.acknowledged;
+    await ledger.note(what);
     const reconnected = await load.over(act, reconnectsMax);
     const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
     await load.end();
@@ -168,6 +180,35 @@ describe.skipIf(whyNoCluster !== undefined)("in a cluster", () => {
     return Number(/^haproxy_sticktable_used\{name="socketio"[^}]*\} (\d+)/m.exec(metrics)?.[1]);
   }
 });
+
+/** Whatever the machine was too busy for: a run that is invalid for being late has to be complete as well. */
+function faultsOf({ judgement }: TargetResult["run"]) {
+  const { toClients, toServers } = judgement?.verdict ?? {};
+  if (toClients === undefined || toServers === undefined) throw new Error("The ledger has judged nothing");
+  return [toClients, toServers].map(
+    ({ owed, lost, duplicated, reordered, undelivered, unanswered, wrong, madeUp }) => ({
+      owed,
+      lost,
+      duplicated,
+      reordered,
+      undelivered,
+      unanswered,
+      wrong,
+      madeUp,
+    }),
+  );
+}
+
+const noFault = {
+  isOwed: true,
+  lost: 0,
+  duplicated: 0,
+  reordered: 0,
+  undelivered: 0,
+  unanswered: 0,
+  wrong: 0,
+  madeUp: 0,
+};
 
 const allowed = "--output=jsonpath={.status.disruptionsAllowed}";
 const budget = `

@@ -327,7 +327,10 @@ export class Pair {
           const value: unknown = JSON.parse(output.frame);
           if (link !== undefined) this.#up(link, value, () => this.server?.handleFrame(value));
         } else if (output.kind === "deliver" || output.kind === "gap") this.shown.push(output);
-        else if (output.kind === "violation") {
+        else if (output.kind === "incomplete") {
+          this.violations.push("frames are missing");
+          this.cut();
+        } else if (output.kind === "violation") {
           this.violations.push(output.detail);
           this.cut();
         } else if (output.kind === "settle") {
