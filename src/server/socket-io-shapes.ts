@@ -41,6 +41,7 @@ export type Engine = {
   once(event: "drain", listener: () => void): void;
   on(event: "heartbeat" | "upgrade", listener: () => void): void;
   off(event: "heartbeat" | "upgrade", listener: () => void): void;
+  setMaxListeners(count: number): void;
 };
 
 export type Packet = { type: number; nsp?: string; id?: number; data?: unknown };
