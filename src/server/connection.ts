@@ -145,7 +145,7 @@ export class Connection {
     const tellIfPolling = () => {
       if (conn.transport.name === "polling") tell();
     };
-    // As many as the client has namespaces here, each of which takes its own away; Node warns of more than ten.
+    // One for each of the client's namespaces, which takes it away again; Node warns of more than ten.
     conn.setMaxListeners(0);
     conn.on("heartbeat", tellIfPolling);
     conn.on("upgrade", tell);
