@@ -110,7 +110,7 @@ const shortForm = [
  */
 const longForm: readonly LongRun[] = [
   { scenario: "steady", clients: "500", rate: "50", control: ["none"] },
-  { scenario: "fan-out", clients: "500", rate: "10", control: ["none"] },
+  { scenario: "fan-out", clients: "200", rate: "5", control: ["none"] },
   { scenario: "burst-connect", clients: "500", rate: "50", control: ["none"] },
   { scenario: "drops", clients: "500", rate: "50", control: ["stock"] },
   { scenario: "half-open", clients: "500", rate: "50", control: ["stock", "retries"] },

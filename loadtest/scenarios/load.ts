@@ -41,8 +41,7 @@ export const burstConnect: Scenario = {
 
 /**
  * A client whose link carries less than is published to it falls behind, until the link is as fast as the
- * others: then it has to be shown all of it. On a link so slow that what is resent at a reconnect takes
- * longer than the ping timeout, it falls behind with every reconnect as well.
+ * others: then it has to be shown all of it.
  */
 export const slowConsumers: Scenario = {
   name: "slow-consumers",
