@@ -1,6 +1,6 @@
 /** What the command was told to do. */
 
-import { parseArgs } from "node:util";
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import type { Kind } from "./contract.ts";
 import type { StoreKind } from "./fleet.ts";
 import { scenarios } from "./scenarios/index.ts";
@@ -8,7 +8,7 @@ import type { Scenario } from "./scenarios/scenario.ts";
 
 /** @throws UsageError with a sentence for the one who typed it. */
 export function readCommands(args: readonly string[]): readonly Command[] {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parse(args, options, usage);
   const [name = ""] = positionals;
   if (positionals.length !== 1) throw new UsageError(usage());
   const text = `npm run loadtest -- ${args.join(" ")}`;
@@ -53,28 +53,21 @@ function isControl(control: string): control is (typeof controlKinds)[number] {
 
 export class UsageError extends Error {}
 
-function parse(args: readonly string[]) {
-  const text = { type: "string" } as const;
+/** @throws UsageError with the complaint, and how the command is used. */
+export function parse<T extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: T,
+  usage: () => string,
+) {
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        control: { ...text, multiple: true },
-        clients: text,
-        rate: text,
-        seconds: text,
-        seed: text,
-        store: text,
-        raw: { type: "boolean" },
-      },
-    });
+    return parseArgs({ args: [...args], allowPositionals: true, options });
   } catch (error) {
     throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
   }
 }
 
-function wholeNumber(name: string, text: string | undefined, usual: number): number {
+/** @throws UsageError */
+export function wholeNumber(name: string, text: string | undefined, usual: number): number {
   if (text === undefined) return usual;
   const number = Number(text);
   if (Number.isInteger(number) && number >= 1) return number;
@@ -88,11 +81,22 @@ function usage(): string {
     "                             [--store sqlite|redis] [--raw]",
     ...rows,
     `  ${"short".padEnd(26)} ${shortForm.map(({ scenario }) => scenario).join(", ")}, small and one after the other`,
-    `  ${"long".padEnd(26)} all of them but soak, with 500 clients and more, in about an hour; a table at the end`,
+    `  ${"long".padEnd(26)} all of them but soak, most with 500 clients, in about an hour; a table at the end`,
     "npm run loadtest -- SCENARIO --target URL   against servers that are there already",
     `Controls: ${controlKinds.join(", ")}, none; stock where nothing is said.`,
   ].join("\n");
 }
+
+const text = { type: "string" } as const;
+const options = {
+  control: { ...text, multiple: true },
+  clients: text,
+  rate: text,
+  seconds: text,
+  seed: text,
+  store: text,
+  raw: { type: "boolean" },
+} as const;
 
 const controlKinds = ["stock", "retries", "csr", "csr-redis"] as const;
 

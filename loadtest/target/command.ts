@@ -1,8 +1,7 @@
 /** What the command was told to do where it was given a `--target`. */
 
 import { existsSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { UsageError } from "../command-line.ts";
+import { parse, UsageError, wholeNumber } from "../command-line.ts";
 import type { Scenario } from "../scenarios/scenario.ts";
 import { type Dialect, readDialect } from "./dialect.ts";
 import { targetScenario, targetScenarios } from "./scenarios.ts";
@@ -16,7 +15,7 @@ export function readTargetCommand(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): TargetCommand {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parse(args, options, usage);
   const [name = ""] = positionals;
   if (positionals.length !== 1) throw new UsageError(usage());
   const scenario = targetScenario(name);
@@ -66,38 +65,6 @@ function addressOf(option: string, text: string): string {
   return text;
 }
 
-function parse(args: readonly string[]) {
-  const text = { type: "string" } as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        target: text,
-        client: text,
-        dialect: text,
-        publish: text,
-        listen: text,
-        ca: text,
-        insecure: { type: "boolean" },
-        clients: text,
-        rate: text,
-        seconds: text,
-        seed: text,
-      },
-    });
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n${usage()}`);
-  }
-}
-
-function wholeNumber(name: string, text: string | undefined, usual: number): number {
-  if (text === undefined) return usual;
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= 1) return number;
-  throw new UsageError(`--${name} takes a whole number from 1, not ${text}`);
-}
-
 function usage(): string {
   const rows = targetScenarios().map(({ name, title }) => `  ${name.padEnd(18)} ${title}`);
   return [
@@ -107,6 +74,21 @@ function usage(): string {
     ...rows,
   ].join("\n");
 }
+
+const text = { type: "string" } as const;
+const options = {
+  target: text,
+  client: text,
+  dialect: text,
+  publish: text,
+  listen: text,
+  ca: text,
+  insecure: { type: "boolean" },
+  clients: text,
+  rate: text,
+  seconds: text,
+  seed: text,
+} as const;
 
 // --- types ---
 

@@ -51,7 +51,7 @@ export class Connection {
    * all, and a client gives a link up when no ping has come over it for the ping interval and timeout
    * together. So packets begin small and double: over however slow a link each connection brings something.
    */
-  packetCharacters(most: number): number {
+  nextPacketCharacters(most: number): number {
     const characters = Math.min(this.#packetCharacters, most);
     this.#packetCharacters = Math.max(this.#packetCharacters, Math.min(2 * this.#packetCharacters, most));
     return characters;

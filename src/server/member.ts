@@ -99,14 +99,14 @@ export class Member {
   write(entries: readonly Entry[]): void {
     let texts: string[] = [];
     let characters = 0;
-    let charactersMost = this.connection.packetCharacters(packetCharacters);
+    let charactersMost = this.connection.nextPacketCharacters(packetCharacters);
     for (const entry of entries) {
       const text = this.#textOf(entry);
       if (texts.length > 0 && characters + text.length > charactersMost) {
         this.#writePacket(texts);
         texts = [];
         characters = 0;
-        charactersMost = this.connection.packetCharacters(packetCharacters);
+        charactersMost = this.connection.nextPacketCharacters(packetCharacters);
       }
       texts.push(text);
       characters += text.length;
@@ -194,7 +194,7 @@ export class Member {
     // A client that has more than there is has another text, and begins anew.
     let at = from < text.length ? from : 0;
     while (connection.takesMore && at < Math.min(until, text.length)) {
-      const end = cutAfter(text, connection.packetCharacters(stream.host.chunkCharacters), at);
+      const end = cutAfter(text, connection.nextPacketCharacters(stream.host.chunkCharacters), at);
       connection.queue(serverFrame.part(stream.id, entry.offset, at, text.length, text.slice(at, end)));
       connection.flush();
       at = end;

@@ -4,7 +4,8 @@
  */
 
 import { createServer, type IncomingMessage, request } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
+import { pipeline } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import type { Owner } from "../harness/owner.ts";
@@ -48,12 +49,21 @@ test("G1 a welcome that is lost with a poll is said again on the next connection
   expect(node.handled()).toHaveLength(1);
 });
 
-async function stage(owner: Owner, lost?: string) {
-  const node = await startNode(owner, { server: heartbeats });
+test("G1 a welcome that is lost with a poll is missed once a WebSocket has taken over", async (context) => {
+  // No heartbeat comes while the client polls.
+  const server = { pingInterval: 60_000, pingTimeout: 60_000 };
+  const { node, path, ann } = await stage(context, '40{"sid"', ["polling", "websocket"], server);
+  expect(await ann.call({ id: 1 })).toMatchObject({ id: 1 });
+  expect(path.lost).toBe(1);
+  expect(node.handled()).toHaveLength(1);
+});
+
+async function stage(owner: Owner, lost?: string, transports = ["polling"], server = heartbeats) {
+  const node = await startNode(owner, { server });
   const path = new ForgetfulPath(owner, node);
   if (lost !== undefined) path.lose(lost);
   const url = await path.listen();
-  const ann = startClient(owner, url, { name: "ann", rooms: ["log"], socket: { transports: ["polling"] } });
+  const ann = startClient(owner, url, { name: "ann", rooms: ["log"], socket: { transports } });
   return { node, path, ann };
 }
 
@@ -72,6 +82,12 @@ class ForgetfulPath {
 
   constructor(owner: Owner, node: TestNode) {
     this.#node = node;
+    this.#server.on("upgrade", ({ url = "", rawHeaders }, socket) => {
+      const onward = connect(node.port, "127.0.0.1");
+      const headers = rawHeaders.map((text, index) => text + (index % 2 === 0 ? ": " : "\r\n"));
+      onward.write(`GET ${url} HTTP/1.1\r\n${headers.join("")}\r\n`);
+      pipeline(socket, onward, socket, () => undefined);
+    });
     owner.onTestFinished(() => {
       this.#server.close();
       this.#server.closeAllConnections();
